@@ -1,0 +1,121 @@
+"""Posterior z-score and contraction: how much the data narrow each parameter, and whether the posterior is where it says.
+
+Reference:
+    Betancourt, Towards a principled Bayesian workflow, 2020; Schad, Betancourt and Vasishth, Toward a principled
+    Bayesian workflow in cognitive science, 2021, arXiv:1904.12765.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from cinnflow.diagnostics import style, verdicts
+from cinnflow.diagnostics.marginals import fractional_ranks, marginals, skill
+
+TITLE = "Posterior z-score and contraction"
+CAPTION = (
+    "One dot a held-out simulation. Contraction, 1 − posterior variance / prior variance, is 0 where the data say nothing of a "
+    "parameter and 1 where they fix it. The z-score, (posterior mean − true value) / posterior sd, scatters around 0 with spread 1 "
+    "when the posterior is right; the grey band holds 95 % of a normal one. A cloud that is higher than the band means a "
+    "posterior that is too narrow, a flatter one a posterior that is too wide, and one off the centre line a bias."
+)
+
+_SHOWN = 2000
+
+
+def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
+    """z-score and contraction of each posterior.
+
+    The true values stand for the prior. The tests use normal scores of the fractional ranks, which are exactly standard
+    normal under a right posterior of any shape: their mean shows bias, their mean square a wrong width.
+
+    Args:
+        draws: posterior draws (data sets, draws, parameters).
+        truths: values that the data were simulated with (data sets, parameters).
+        names: the parameters' names.
+        seed: seed of what breaks ties between ranks.
+
+    Returns:
+        One row a parameter and data set: z_score and contraction (both without a unit); mean_contraction, bias (of the
+        normal scores, in posterior sd), width (posterior sd over the right one), bias_p_value, width_p_value, p_value,
+        skill, informative, data_sets and left_out are the parameter's.
+
+    Raises:
+        ValueError: when the shapes contradict each other.
+    """
+    tables = []
+    for index, marginal in enumerate(marginals(draws, truths, names)):
+        rng = np.random.default_rng([seed, index])
+        scores = -stats.norm.ppf(fractional_ranks(marginal.draws, marginal.truths, rng))
+        count, known = len(scores), skill(marginal)
+        mean, sd = marginal.draws.mean(axis=1), marginal.draws.std(axis=1, ddof=1)
+        contraction = 1 - sd**2 / marginal.truths.var(ddof=1)
+        bias_p = 2 * stats.norm.sf(abs(scores.mean()) * np.sqrt(count))
+        squares = np.sum(scores**2)
+        width_p = min(1.0, 2 * min(stats.chi2.cdf(squares, count), stats.chi2.sf(squares, count)))
+        tables.append(
+            pd.DataFrame(
+                {
+                    "parameter": marginal.name,
+                    "data_set": marginal.data_sets,
+                    "z_score": (mean - marginal.truths) / sd,
+                    "contraction": contraction,
+                    "mean_contraction": contraction.mean(),
+                    "bias": scores.mean(),
+                    "width": np.sqrt(count / squares),
+                    "bias_p_value": bias_p,
+                    "width_p_value": width_p,
+                    "p_value": min(1.0, 2 * min(bias_p, width_p)),
+                    "skill": known.value,
+                    "informative": known.informative,
+                    "data_sets": count,
+                    "left_out": marginal.left_out,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def plot(table: pd.DataFrame) -> Figure:
+    """z-score against contraction, a panel for each parameter."""
+    groups = list(table.groupby("parameter", sort=False))
+    figure, panels = style.grid(len(groups), height=2.5)
+    for (name, rows), axis in zip(groups, panels[0], strict=True):
+        shown = rows.iloc[:_SHOWN]
+        axis.axhspan(*stats.norm.interval(0.95), color=style.BAND, lw=0)
+        axis.axhline(0, color=style.GREY, lw=0.8)
+        axis.scatter(shown["contraction"], shown["z_score"], s=6, color=style.BLUE, alpha=0.4, lw=0)
+        axis.axvline(rows["mean_contraction"].iloc[0], color=style.RED, lw=1.2)
+        lowest = min(-0.05, shown["contraction"].quantile(0.01))
+        highest = 1.1 * max(4.0, shown["z_score"].abs().quantile(0.995))
+        axis.set(xlim=(lowest, 1.02), ylim=(-highest, highest))
+        style.title(axis, name)
+        axis.text(
+            0.03, 0.03, f"mean contraction {rows['mean_contraction'].iloc[0]:.2f}",
+            transform=axis.transAxes, fontsize=style.TICK_SIZE, color=style.RED,
+            bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.5},
+        )  # fmt: skip
+    style.label_outer(panels[0], "contraction", "z-score")
+    return figure
+
+
+def verdict(table: pd.DataFrame) -> pd.DataFrame:
+    """Fails a biased or wrongly wide posterior, and says which; its value is the mean contraction."""
+    rows = table.drop_duplicates("parameter").reset_index(drop=True)
+    judged = verdicts.calibration_verdict(rows, "mean_contraction", "wrong")
+    limit = verdicts.threshold(2 * len(rows))
+    for position, row in enumerate(rows.to_dict("records")):
+        faults = []
+        if row["width_p_value"] <= limit:
+            faults.append(f"{abs(1 - row['width']):.0%} too {'narrow' if row['width'] < 1 else 'wide'}")
+        if row["bias_p_value"] <= limit:
+            faults.append(f"{abs(row['bias']):.2f} sd too {'low' if row['bias'] < 0 else 'high'}")
+        if faults:
+            note = verdicts.left_out_note(int(row["left_out"]))
+            judged.loc[position, "reason"] = f"the posterior is {' and '.join(faults)} on average{note}"
+    return judged

@@ -1,0 +1,105 @@
+"""Training losses: did each fit converge, and does it hold on data that it was not trained on?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cinnflow.diagnostics import style, verdicts
+
+TITLE = "Training"
+CAPTION = (
+    "Mean negative log posterior density of the true parameters, in nats, at each epoch: low is good. Thin lines are single epochs, "
+    "thick ones moving averages; training data in orange, data held out for validation in blue. The dot marks the epoch whose weights "
+    "are kept. Blue well above orange means that the network learns its training data by heart; a blue line that still falls at the "
+    "end asks for more epochs."
+)
+
+_STILL_FALLING = 0.05
+"""Nats that the validation loss may gain over the last tenth of the epochs before a fit counts as unfinished."""
+
+UNFINISHED = "unfinished"
+
+
+def compute(histories: Mapping[str, pd.DataFrame], *, moving_average: int = 10) -> pd.DataFrame:
+    """Losses of every fit with their moving averages.
+
+    Args:
+        histories: a name for each fit, and its history: epoch, loss, validation_loss (nats), learning_rate, seconds.
+        moving_average: epochs that are averaged.
+
+    Returns:
+        The rows of all histories, with fit, smooth_loss and smooth_validation_loss added.
+
+    Raises:
+        ValueError: when a history lacks a column or has no rows.
+    """
+    tables = []
+    for fit, history in histories.items():
+        missing = {"epoch", "loss", "validation_loss"} - set(history.columns)
+        if missing or history.empty:
+            raise ValueError(
+                f"the history of {fit!r} needs rows with epoch, loss and validation_loss:"
+                f" got {len(history)} rows with {', '.join(history.columns)}"
+            )
+        table = history.copy()
+        table.insert(0, "fit", fit)
+        for column in ("loss", "validation_loss"):
+            table[f"smooth_{column}"] = table[column].rolling(moving_average, min_periods=1, center=True).mean()
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def plot(table: pd.DataFrame) -> Figure:
+    """Training and validation loss against the epoch, a panel for each fit."""
+    groups = list(table.groupby("fit", sort=False))
+    figure, panels = style.grid(len(groups), width=4.2 if len(groups) < 4 else 2.8, height=2.9)
+    for (fit, rows), axis in zip(groups, panels[0], strict=True):
+        for column, colour, label in (
+            ("loss", style.ORANGE, "training"),
+            ("validation_loss", style.BLUE, "validation"),
+        ):
+            axis.plot(rows["epoch"], rows[column], color=colour, lw=0.7, alpha=0.45)
+            axis.plot(rows["epoch"], rows[f"smooth_{column}"], color=colour, lw=1.8, label=label)
+        if rows["validation_loss"].notna().any():
+            best = rows.loc[rows["validation_loss"].idxmin()]
+            axis.plot(best["epoch"], best["validation_loss"], "o", color=style.BLUE, ms=5, label="kept")
+        axis.set_ylim(_limits(rows))
+        style.title(axis, fit)
+        axis.legend(fontsize=style.TICK_SIZE, frameon=False, loc="upper right")
+    style.label_outer(panels[0], "epoch", "loss (nats)")
+    return figure
+
+
+def verdict(table: pd.DataFrame) -> pd.DataFrame:
+    """Judges each fit (in the column `parameter`): fails a loss that is not finite; one that still falls is unfinished."""
+    judged = []
+    for fit, rows in table.groupby("fit", sort=False):
+        losses = rows["validation_loss"].to_numpy(float)
+        if not np.isfinite(losses).any():
+            judged.append((fit, np.nan, verdicts.FAIL, "no epoch has a finite validation loss"))
+            continue
+        best = float(np.nanmin(losses))
+        tail = max(1, len(losses) // 10)
+        gain = float(np.nanmin(losses[:-tail]) - best) if len(losses) > tail else np.inf
+        epoch = int(rows["epoch"].iloc[int(np.nanargmin(losses))])
+        if gain > _STILL_FALLING:
+            reason = f"the validation loss still falls at the last of {len(losses)} epochs"
+            judged.append((fit, best, UNFINISHED, reason))
+        else:
+            judged.append((fit, best, verdicts.PASS, f"best validation loss at epoch {epoch} of {len(losses)}"))
+    return pd.DataFrame(judged, columns=verdicts.COLUMNS)
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Limits that show the end of training well: what the first epochs were is of little interest."""
+    losses = rows[["loss", "validation_loss"]].to_numpy(float)
+    losses = losses[np.isfinite(losses).any(axis=1)]
+    if not losses.size:
+        return 0.0, 1.0
+    low, high = np.nanmin(losses), np.nanmax(np.nanquantile(losses, 0.9, axis=0))
+    room = 0.15 * max(high - low, 1e-3)
+    return low - room, high + 2 * room

@@ -1,0 +1,99 @@
+"""What all figures share: colours that colour-blind readers can tell apart, sizes, grids of panels, files."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
+"""Okabe and Ito's palette, with a grey."""
+
+INK, BAND = "#222222", "#D9DDE3"
+
+TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 10.0, 9.0, 8.0
+MAX_COLUMNS = 5
+_RESOLUTION = 160
+
+
+def grid(count: int, width: float = 2.5, height: float = 2.3, blocks: int = 1) -> tuple[Figure, np.ndarray]:
+    """A figure with a grid of panels, wide enough to read from one panel to dozens.
+
+    Args:
+        count: how many items there are to show.
+        width: inches of a panel.
+        height: inches of a panel.
+        blocks: panels for each item, stacked one above the other.
+
+    Returns:
+        The figure, and its panels (blocks, count); cells that no item needs are taken out.
+    """
+    columns = min(count, _columns(count))
+    rows = -(-count // columns)
+    figure = Figure(figsize=(max(columns * width, 3.4) + 0.4, rows * blocks * height + 0.3), layout="constrained")
+    axes = figure.subplots(rows * blocks, columns, squeeze=False)
+    panels = np.empty((blocks, count), dtype=object)
+    for cell in range(rows * columns):
+        row, column = divmod(cell, columns)
+        for block in range(blocks):
+            axis = axes[row * blocks + block, column]
+            if cell < count:
+                panels[block, cell] = dress(axis)
+            else:
+                axis.remove()
+    return figure, panels
+
+
+def dress(axis: Axes) -> Axes:
+    """Gives a panel the common look: no box, quiet ticks."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=TICK_SIZE, colors=INK)
+    for side in ("left", "bottom"):
+        axis.spines[side].set_color(GREY)
+    axis.xaxis.label.set_size(LABEL_SIZE)
+    axis.yaxis.label.set_size(LABEL_SIZE)
+    return axis
+
+
+def title(axis: Axes, text: str, note: str = "") -> None:
+    """Heads a panel with a name, broken where it is long, and a quiet second line."""
+    axis.set_title("\n".join(textwrap.wrap(text, 26)), fontsize=TITLE_SIZE, loc="left", color=INK, fontweight="bold")
+    if note:
+        axis.set_title(note, fontsize=TICK_SIZE, loc="right", color=INK)
+
+
+def label_outer(panels: Sequence[Axes], x: str, y: str) -> None:
+    """Labels the panels of one block: x below the lowest of each column, y beside the first of each row."""
+    columns = min(len(panels), _columns(len(panels)))
+    for index, axis in enumerate(panels):
+        if index + columns >= len(panels):
+            axis.set_xlabel(x, fontsize=LABEL_SIZE)
+        if index % columns == 0:
+            axis.set_ylabel(y, fontsize=LABEL_SIZE)
+
+
+def few_ticks(axis: Axes, count: int = 4) -> None:
+    """Keeps tick labels apart, with large or small numbers in a common power of ten."""
+    for side in (axis.xaxis, axis.yaxis):
+        if isinstance(side.get_major_formatter(), ScalarFormatter):
+            side.set_major_locator(MaxNLocator(count))
+            side.get_major_formatter().set_powerlimits((-3, 4))
+            side.get_offset_text().set_size(TICK_SIZE)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as PNG; the same figure always gives the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, format="png", dpi=_RESOLUTION, metadata={"Software": None}, facecolor="white")
+
+
+def _columns(count: int) -> int:
+    """Columns that leave the last row as full as can be: 4 panels in a row, 6 as 3 + 3, 20 as 4 × 5."""
+    if count <= MAX_COLUMNS:
+        return count
+    return min(range(3, MAX_COLUMNS + 1), key=lambda columns: (-count % columns, -columns))

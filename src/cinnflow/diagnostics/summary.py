@@ -1,0 +1,64 @@
+"""All verdicts in one table, one row a parameter, and in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from cinnflow.diagnostics.losses import UNFINISHED
+from cinnflow.diagnostics.verdicts import FAIL, PASS, UNINFORMATIVE
+
+_WORST_FIRST = (FAIL, UNFINISHED, UNINFORMATIVE, PASS)
+
+
+def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
+    """One row a parameter: every diagnostic's number and verdict, and the worst of them.
+
+    A diagnostic that judges something other than single parameters (all of them jointly, or each fit) gives every row
+    its worst verdict.
+
+    Args:
+        verdicts: each diagnostic's name and what its `verdict` returned.
+        names: the parameters' names.
+
+    Returns:
+        parameter, verdict, reason (of whatever is not a pass), then <diagnostic> and <diagnostic>_verdict.
+    """
+    rows = []
+    for name in names:
+        row: dict[str, object] = {"parameter": name}
+        reasons = []
+        for diagnostic, judged in verdicts.items():
+            mine = judged[judged["parameter"] == name]
+            worst = min((mine if len(mine) else judged).to_dict("records"), key=lambda judgement: _rank(judgement["verdict"]))
+            row |= {diagnostic: worst["value"], f"{diagnostic}_verdict": worst["verdict"]}
+            if worst["verdict"] != PASS:
+                reasons.append(f"{diagnostic}: {worst['reason']}")
+        words = [row[f"{diagnostic}_verdict"] for diagnostic in verdicts]
+        rows.append({"parameter": name, "verdict": min(words, key=_rank, default=PASS), "reason": "; ".join(reasons)} | row)
+    return pd.DataFrame(rows)
+
+
+def conclusion(summary: pd.DataFrame) -> str:
+    """The verdict in one sentence."""
+    checks = sum(column.endswith("_verdict") for column in summary.columns)
+    named = {word: _list(summary.loc[summary["verdict"] == word, "parameter"]) for word in _WORST_FIRST}
+    if named[FAIL]:
+        return f"Do not rely on this posterior yet: a check fails for {named[FAIL]}."
+    if named[UNFINISHED]:
+        return "No check fails, but training is not finished: more epochs would make the posterior better."
+    if named[UNINFORMATIVE] and not named[PASS]:
+        return "No check fails, but the data say nothing of any parameter: each posterior is its prior."
+    if named[UNINFORMATIVE]:
+        return f"The posterior passes every check for {named[PASS]}; the data say nothing of {named[UNINFORMATIVE]}."
+    return f"The posterior passes all {checks} checks for {named[PASS]}."
+
+
+def _rank(word: str) -> int:
+    return _WORST_FIRST.index(word) if word in _WORST_FIRST else len(_WORST_FIRST)
+
+
+def _list(names: Sequence[str]) -> str:
+    names = list(names)
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,0 +1,48 @@
+"""Verdicts: one row a parameter, with a stated rate of false alarms."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+FALSE_ALARMS = 0.05
+"""Probability that a diagnostic fails a right posterior, over all of its parameters together."""
+
+PASS, FAIL, UNINFORMATIVE = "pass", "fail", "uninformative"
+COLUMNS = ["parameter", "value", "verdict", "reason"]
+
+ALL_PARAMETERS = "all parameters"
+"""Stands for a parameter's name where a diagnostic judges the joint posterior."""
+
+
+def threshold(tests: int) -> float:
+    """P-value at or below which one of `tests` fails, so that all of them together keep to FALSE_ALARMS."""
+    return FALSE_ALARMS / tests
+
+
+def calibration_verdict(rows: pd.DataFrame, quantity: str, reason: str) -> pd.DataFrame:
+    """Judges p-values of calibration, where a posterior that knows no more than the prior passes nothing.
+
+    Args:
+        rows: one row a parameter: parameter, p_value, informative, left_out, and the column `quantity`.
+        quantity: the column that is the diagnostic's number.
+        reason: what a p-value below the threshold means.
+
+    Returns:
+        Table with COLUMNS.
+    """
+    limit = threshold(len(rows))
+    judged = []
+    for row in rows.to_dict("records"):
+        if row["p_value"] <= limit:
+            verdict, why = FAIL, f"{reason} (p = {row['p_value']:.1g}, limit {limit:.2g})"
+        elif not row["informative"]:
+            verdict, why = UNINFORMATIVE, "the posterior predicts no better than the prior"
+        else:
+            verdict, why = PASS, f"p = {row['p_value']:.2g}, limit {limit:.2g}"
+        judged.append((row["parameter"], row[quantity], verdict, why + left_out_note(int(row["left_out"]))))
+    return pd.DataFrame(judged, columns=COLUMNS)
+
+
+def left_out_note(left_out: int) -> str:
+    """What a reason adds where data sets are missing."""
+    return f"; {left_out} data sets left out: not finite" if left_out else ""

@@ -1,0 +1,1 @@
+"""Summary networks and the conditional invertible network, as Keras layers."""

@@ -1,0 +1,110 @@
+"""The stack of dense layers that all networks share."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+
+def child_seeds(seed: int, count: int) -> list[int]:
+    """Seeds for the parts of a layer: independent of each other, and the same for the same seed."""
+    return [int(child) for child in np.random.SeedSequence(seed).generate_state(count) >> 1]
+
+
+@keras.saving.register_keras_serializable(package="cinnflow")
+class Mlp(keras.Layer):
+    """Dense layers over the last axis, whose first layer may also see a condition; linear on top, if wanted.
+
+        h₁ = activation(W₁ x + V c + b₁),    hᵢ = activation(Wᵢ hᵢ₋₁ + bᵢ),    y = W h + b
+
+    Args:
+        num_dense: number of dense layers with an activation.
+        units: width of each of them.
+        activation: a Keras activation.
+        output_dim: width of the linear layer on top; None leaves it out.
+        zero_output: whether that layer starts at zero, so that the whole network first returns zeros.
+        dropout_prob: share of the units that training leaves out after each activation.
+        kernel_regularizer: a Keras regularizer for each kernel, or None.
+        seed: seed of the initial weights and of dropout.
+    """
+
+    def __init__(
+        self,
+        num_dense: int = 2,
+        units: int = 128,
+        activation: str = "swish",
+        output_dim: int | None = None,
+        zero_output: bool = False,
+        dropout_prob: float = 0.0,
+        kernel_regularizer=None,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if num_dense < 1:
+            raise ValueError(f"num_dense takes an integer of at least 1, got {num_dense}")
+        self.num_dense = num_dense
+        self.units = units
+        self.activation = keras.activations.get(activation)
+        self.output_dim = output_dim
+        self.zero_output = zero_output
+        self.dropout_prob = dropout_prob
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.seed = seed
+
+        seeds = iter(child_seeds(seed, 2 * num_dense + 2))
+        self.dense = [self._dense(units, next(seeds)) for _ in range(num_dense)]
+        self.dropout = [
+            keras.layers.Dropout(dropout_prob, seed=next(seeds), dtype=self.dtype_policy)
+            for _ in range(num_dense if dropout_prob else 0)
+        ]
+        self.condition = self._dense(units, next(seeds), use_bias=False)
+        self.output_layer = None
+        if output_dim is not None:
+            self.output_layer = self._dense(output_dim, next(seeds), zero=zero_output)
+
+    def _dense(self, units: int, seed: int, use_bias: bool = True, zero: bool = False) -> keras.layers.Dense:
+        return keras.layers.Dense(
+            units,
+            use_bias=use_bias,
+            kernel_initializer="zeros" if zero else keras.initializers.GlorotUniform(seed=seed),
+            kernel_regularizer=self.kernel_regularizer,
+            dtype=self.dtype_policy,
+        )
+
+    def build(self, x_shape, condition_shape=None) -> None:
+        shape = tuple(x_shape)
+        for dense in self.dense:
+            dense.build(shape)
+            shape = (*shape[:-1], self.units)
+        if condition_shape is not None:
+            self.condition.build(condition_shape)
+        if self.output_layer is not None:
+            self.output_layer.build(shape)
+
+    def call(self, x, condition=None, training: bool = False):
+        """x (..., inputs) and, where there is one, condition (..., condition_dim) -> (..., output_dim or units)."""
+        for i, dense in enumerate(self.dense):
+            x = dense(x)
+            if i == 0 and condition is not None:
+                x = x + self.condition(condition)
+            x = self.activation(x)
+            if self.dropout:
+                x = self.dropout[i](x, training=training)
+        return x if self.output_layer is None else self.output_layer(x)
+
+    def compute_output_shape(self, x_shape, condition_shape=None):
+        return (*x_shape[:-1], self.units if self.output_dim is None else self.output_dim)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "num_dense": self.num_dense,
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "output_dim": self.output_dim,
+            "zero_output": self.zero_output,
+            "dropout_prob": self.dropout_prob,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "seed": self.seed,
+        }

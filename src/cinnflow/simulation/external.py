@@ -1,0 +1,185 @@
+"""A simulator that is somebody else's program."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import string
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from cinnflow.simulation.outcome import Outcome, Status, outcome_of
+from cinnflow.simulation.reaper import Reaper
+from cinnflow.simulation.seeds import program_seed
+from cinnflow.simulation.tables import READERS
+
+RESERVED = ("params", "seed", "out", "workdir")
+STDERR_TAIL = 2000
+# A batch runs its simulations side by side, so each gets one thread; more would also let the order of a program's
+# sums, and with it the bits of the store, depend on how many cores there are.
+ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "BLIS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "JULIA_NUM_THREADS",
+    ),
+    "1",
+)
+
+
+class ExternalSimulator:
+    """A program that reads parameters and a seed and writes a file.
+
+    Args:
+        command: the program and its arguments, run without a shell. In them, {params} stands for a JSON file of the
+            parameters by name, a parameter's own name in braces for its value, {seed} for an integer below 2**31,
+            {out} for the file to write and {workdir} for the empty folder that the program runs in. Double braces
+            stand for a brace. A program or file named by a relative path lies beside the model file; a bare name is
+            looked up on PATH.
+        out: name of the file that the program writes, in its folder.
+        read: `read(path)` gives an array or a dict of arrays; without it the suffix of `out` decides
+            (.csv .json .npy .npz .h5).
+        files: files beside the model file whose bytes are part of what a simulation means; the program itself, where
+            it is named by a relative path, is so without being listed.
+
+    Raises:
+        ValueError: for an empty command, or an output whose suffix nothing here reads.
+    """
+
+    isolated = True
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        out: str,
+        read: Callable[[Path], Any] | None = None,
+        files: Sequence[str] = (),
+    ) -> None:
+        if isinstance(command, str) or not command:
+            raise ValueError(f"command takes a list, such as ['./program', '--out', '{{out}}'], got {command!r}")
+        if read is None and Path(out).suffix not in READERS:
+            raise ValueError(f"out={out!r}: without read=, its suffix must be one of {', '.join(READERS)}")
+        self.command = [str(part) for part in command]
+        self.out = out
+        self.read = read or READERS[Path(out).suffix]
+        self.files = list(files)
+        self._names: list[str] = []
+
+    def bind(self, names: Sequence[str], folder: Path) -> None:
+        """Fills in what the model file knows: the parameters' names, and the folder that relative paths start from.
+
+        Raises:
+            ValueError: when a placeholder of the command is none of the known names.
+            FileNotFoundError: when the program is not there.
+        """
+        self._names = list(names)
+        known = {*RESERVED, *self._names}
+        for part in self.command:
+            for _, field, _, _ in string.Formatter().parse(part):
+                if field is not None and field not in known:
+                    takes = ", ".join(f"{{{name}}}" for name in (*RESERVED, *self._names))
+                    raise ValueError(f"{{{field}}} in the command: takes {takes}; write {{{{ and }}}} for plain braces")
+        located = [_located(part, folder, program=i == 0) for i, part in enumerate(self.command)]
+        self.files = sorted(
+            {*self.files, *(os.path.normpath(part) for part, path in zip(self.command, located, strict=True) if path)}
+        )
+        self.command = [path or part for part, path in zip(self.command, located, strict=True)]
+        if shutil.which(self.command[0]) is None:
+            where = "no such executable file (chmod +x?)" if os.sep in self.command[0] else "not found on PATH"
+            raise FileNotFoundError(f"the program {self.command[0]!r} cannot be run: {where}")
+
+    def run(self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper) -> Outcome:
+        """Runs one simulation in `workdir`, an empty folder of its own, and reads what it wrote."""
+        (workdir / "run").mkdir()
+        params = workdir / "params.json"
+        params.write_text(json.dumps(dict(zip(self._names, theta.tolist(), strict=True))))
+        run, out = workdir / "run", workdir / "run" / self.out
+        values = {"params": params, "seed": program_seed(seed), "out": out, "workdir": run}
+        values |= {name: _decimal(value) for name, value in zip(self._names, theta.tolist(), strict=True)}
+        command = [part.format(**values) for part in self.command]
+        start = time.perf_counter()
+        with tempfile.TemporaryFile(dir=workdir) as stderr:
+            try:
+                process = subprocess.Popen(
+                    command,
+                    cwd=run,
+                    env={**os.environ, **ONE_THREAD},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return Outcome(Status.CRASHED, message=f"{command[0]} could not be started: {error}")
+            code = _wait(process, timeout, reaper)
+            seconds = time.perf_counter() - start
+            tail = _tail(stderr)
+        if code is None:
+            message = f"ended after its time limit of {timeout:g} s\n{tail}".rstrip()
+            return Outcome(Status.TIMED_OUT, seconds=seconds, exit_code=-signal.SIGKILL, message=message)
+        if code != 0:
+            how = f"ended by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
+            return Outcome(Status.CRASHED, seconds=seconds, exit_code=code, message=f"{how}\n{tail}".rstrip())
+        if not out.is_file():
+            message = f"exit code 0, but no file {self.out}\n{tail}".rstrip()
+            return Outcome(Status.UNREADABLE, seconds=seconds, message=message)
+        try:
+            output = self.read(out)
+        except Exception as error:
+            message = f"{self.out} could not be read: {type(error).__name__}: {error}\n{tail}".rstrip()
+            return Outcome(Status.UNREADABLE, seconds=seconds, message=message)
+        return outcome_of(output, seconds)
+
+
+def _located(part: str, folder: Path, program: bool) -> str | None:
+    """The absolute path of a part of the command that names a file beside the model file, None for any other part."""
+    bare = os.sep not in part
+    if Path(part).is_absolute() or (program and bare):
+        return None
+    path = folder / part
+    return str(path.resolve()) if path.is_file() or (program and not bare) else None
+
+
+def _decimal(value: float) -> str:
+    """A number in plain decimals: option parsers take -0.00001 for a number, and -1e-05 for options."""
+    return np.format_float_positional(value, trim="-")
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float | None, reaper: Reaper) -> int | None:
+    """Exit code of the program, None at the time limit; its whole process group is gone in either case."""
+    with reaper.watching(process.pid):
+        try:
+            code: int | None = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return code
+
+
+def _tail(file: BinaryIO) -> str:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - STDERR_TAIL))
+    return file.read().decode(errors="replace").strip()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,118 @@
+"""The model file: a user's Python file that says what to simulate and how to read what was observed."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from cinnflow.simulation.generative_model import GenerativeModel
+
+
+class ModelError(ValueError):
+    """A model file that cannot be used; the message says what it lacks."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model file.
+
+    Args:
+        path: the file.
+        generative: what its build() returned, bound to the file's folder.
+        module: the module itself, for what it may define beside build().
+    """
+
+    path: Path
+    generative: GenerativeModel
+    module: ModuleType
+
+    @property
+    def name(self) -> str:
+        """The model's name: its folder's for a model.py, else the file's."""
+        return self.path.parent.name if self.path.stem == "model" else self.path.stem
+
+    @property
+    def read_observation(self) -> Callable[[Path], Any] | None:
+        """The function that reads a file of observed data, where the model file has one."""
+        return getattr(self.module, "read_observation", None)
+
+    @property
+    def published(self) -> list[dict[str, Any]]:
+        """What others have reported of the observed data: dicts of quantity, value, interval and source."""
+        return list(getattr(self.module, "published", []))
+
+    def derived_quantities(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """Quantities that follow from parameters, by name.
+
+        Args:
+            theta: (..., parameters).
+
+        Returns:
+            Arrays of shape (...,); none where the model file names no derived quantities.
+        """
+        function = getattr(self.module, "derived_quantities", None)
+        if function is None:
+            return {}
+        named = {name: theta[..., i] for i, name in enumerate(self.generative.prior.names)}
+        return {name: np.broadcast_to(value, theta.shape[:-1]) for name, value in function(named).items()}
+
+
+def load_model(path: str | Path, options: Mapping[str, Any] | None = None) -> Model:
+    """Imports a model file and calls its build().
+
+    Args:
+        path: the model file; its folder is where its own imports and files are looked for.
+        options: keyword arguments for build().
+
+    Raises:
+        ModelError: when there is no such file, it cannot be imported, or build() does not give a GenerativeModel.
+    """
+    path = Path(path).resolve()
+    options = dict(options or {})
+    if not path.is_file():
+        raise ModelError(f"no model file {path}: `model` takes the path of a Python file that defines build()")
+    module = _import(path)
+    build = getattr(module, "build", None)
+    if not callable(build):
+        raise ModelError(f"{path} defines no build(): it takes a function that returns a cinnflow GenerativeModel")
+    try:
+        inspect.signature(build).bind(**options)
+    except TypeError as error:
+        takes = inspect.signature(build)
+        raise ModelError(f"model_options do not fit build{takes} in {path}: {error}") from error
+    try:
+        generative = build(**options)
+    except Exception as error:
+        raise ModelError(f"build() in {path} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(generative, GenerativeModel):
+        raise ModelError(f"build() in {path} must return a GenerativeModel, got {type(generative).__name__}")
+    try:
+        generative.bind(path.parent)
+    except (ValueError, FileNotFoundError) as error:
+        raise ModelError(f"the simulator in {path}: {error}") from error
+    return Model(path, generative, module)
+
+
+def _import(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"cinnflow_model_{path.parent.name}_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    # A model file's folder is the user's: no __pycache__ is left in it.
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ModelError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.dont_write_bytecode = writes
+        sys.path.remove(str(path.parent))
+    return module

@@ -1,0 +1,80 @@
+"""What became of one simulation: failures are data, not exceptions."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+class Status(enum.IntEnum):
+    """How a simulation ended, as it stands in the store."""
+
+    OK = 0
+    CRASHED = 1
+    TIMED_OUT = 2
+    NOT_FINITE = 3
+    UNREADABLE = 4
+
+    @property
+    def label(self) -> str:
+        """The status in words, as reports and commands spell it."""
+        return self.name.lower().replace("_", " ")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one simulation.
+
+    Args:
+        status: how it ended.
+        data: its output by name, float64 arrays; empty unless the status is ok.
+        seconds: wall time of its last attempt.
+        attempts: how often it was tried.
+        exit_code: exit status of the program, negative for a signal; 0 where there is none.
+        message: why it failed, ending in the tail of its standard error; empty where it did not.
+    """
+
+    status: Status
+    data: dict[str, np.ndarray] = field(default_factory=dict)
+    seconds: float = 0.0
+    attempts: int = 1
+    exit_code: int = 0
+    message: str = ""
+
+    def failed(self, status: Status, message: str) -> Outcome:
+        """The same outcome, found to have failed after all."""
+        return replace(self, status=status, data={}, message=message)
+
+
+def outcome_of(output: object, seconds: float) -> Outcome:
+    """Judges what a simulator returned: an array or a mapping of arrays, numbers, all finite.
+
+    Args:
+        output: an array-like, named `x` in the store, or a mapping of names to array-likes.
+        seconds: wall time that the simulation took.
+
+    Returns:
+        An outcome that is ok, not finite, or unreadable.
+    """
+    named = output if isinstance(output, Mapping) else {"x": output}
+    if not named:
+        return Outcome(Status.UNREADABLE, seconds=seconds, message="the simulator returned an empty mapping")
+    data = {}
+    for name, value in named.items():
+        try:
+            array = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            message = f"output {name!r} is not an array of numbers: {error}"
+            return Outcome(Status.UNREADABLE, seconds=seconds, message=message)
+        if array.size == 0:
+            return Outcome(Status.UNREADABLE, seconds=seconds, message=f"output {name!r} is empty: {array.shape}")
+        data[str(name)] = array
+    for name, array in data.items():
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        if bad:
+            message = f"output {name!r} holds {bad} values of {array.size} that are not finite"
+            return Outcome(Status.NOT_FINITE, seconds=seconds, message=message)
+    return Outcome(Status.OK, data=data, seconds=seconds)

@@ -1,0 +1,77 @@
+"""The prior: where parameters come from, what they are called, and where they can lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+class PriorError(ValueError):
+    """A prior whose draws contradict what it declares."""
+
+
+class Prior:
+    """A distribution of parameter vectors, given by a function that draws from it.
+
+    Args:
+        draw: `draw(rng)` returns one parameter vector of shape (parameters,); with `batched`, `draw(rng, batch_size)`
+            returns (batch_size, parameters). All its randomness comes from `rng`.
+        names: the parameters' names; theta_0, theta_1, ... without.
+        lower: lower bounds of the support, one each or one for all; -inf where there is none.
+        upper: upper bounds, likewise.
+        batched: whether `draw` gives a batch at a time.
+
+    Raises:
+        PriorError: when bounds and names disagree in number, bounds cross, or a name is not an identifier.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[..., ArrayLike],
+        names: Sequence[str] | None = None,
+        lower: ArrayLike = -np.inf,
+        upper: ArrayLike = np.inf,
+        batched: bool = False,
+    ) -> None:
+        self._draw = draw
+        self.batched = batched
+        if names is None:
+            names = [f"theta_{i}" for i in range(self._raw(np.random.default_rng(0), 1).shape[-1])]
+        self.names = list(names)
+        for name in self.names:
+            if not name.isidentifier():
+                raise PriorError(f"parameter name {name!r}: takes letters, digits and '_', not a digit first")
+        if len(set(self.names)) != len(self.names):
+            raise PriorError(f"parameter names must differ from each other, got {self.names}")
+        try:
+            self.lower = np.broadcast_to(np.asarray(lower, dtype=np.float64), (len(self.names),)).copy()
+            self.upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), (len(self.names),)).copy()
+        except ValueError as error:
+            raise PriorError(f"bounds take one value for each of {self.names}, or one for all: {error}") from error
+        if not np.all(self.lower < self.upper):
+            crossed = [name for name, low, up in zip(self.names, self.lower, self.upper, strict=True) if not low < up]
+            raise PriorError(f"the lower bound lies above the upper one for {', '.join(crossed)}")
+
+    def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws `batch_size` parameter vectors: (batch_size, parameters)."""
+        if self.batched:
+            theta = self._raw(rng, batch_size)
+        else:
+            theta = np.stack([self._raw(rng, 1)[0] for _ in range(batch_size)])
+        expected = (batch_size, len(self.names))
+        if theta.shape != expected:
+            raise PriorError(f"the prior drew an array of shape {theta.shape}; its names make that {expected}")
+        outside = ~(np.isfinite(theta) & (theta >= self.lower) & (theta <= self.upper))
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise PriorError(
+                f"the prior drew {self.names[column]} = {theta[row, column]!r}, outside the support that it declares, "
+                f"{self.lower[column]} to {self.upper[column]}: mend draw(), lower or upper"
+            )
+        return theta
+
+    def _raw(self, rng: np.random.Generator, batch_size: int) -> np.ndarray:
+        drawn = self._draw(rng, batch_size) if self.batched else [self._draw(rng)]
+        return np.atleast_2d(np.asarray(drawn, dtype=np.float64))

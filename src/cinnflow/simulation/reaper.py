@@ -1,0 +1,92 @@
+"""No process outlives the batch that started it, even when the batch is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator
+from typing import NoReturn
+
+
+class Reaper:
+    """A child process that ends the process groups of a batch's simulations once the batch itself is gone.
+
+    SIGKILL leaves a process no time to end its children. So the batch and its workers tell a small child, in a session
+    of its own, which groups they have started and which have ended. That child holds the far end of a pipe that the
+    batch alone keeps open: when it breaks, the batch is gone, and the child kills what is left.
+
+    Must be started before the first thread, since it forks.
+    """
+
+    def __init__(self) -> None:
+        notes_read, self._notes = os.pipe()
+        life_read, self._life = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._notes)
+            os.close(self._life)
+            _reap(notes_read, life_read)
+        os.close(notes_read)
+        os.close(life_read)
+
+    @contextlib.contextmanager
+    def watching(self, group: int) -> Iterator[None]:
+        """For as long as the block runs, `group` is killed should the batch die."""
+        self.watch(group)
+        try:
+            yield
+        finally:
+            self.forget(group)
+
+    def watch(self, group: int) -> None:
+        """From now on, `group` is killed should the batch die."""
+        os.write(self._notes, f"+{group}\n".encode())
+
+    def forget(self, group: int) -> None:
+        """The group has ended; its number may come to belong to somebody else."""
+        os.write(self._notes, f"-{group}\n".encode())
+
+    def release(self) -> None:
+        """In a worker, just forked: the batch alone keeps the pipe open whose end the reaper waits for."""
+        os.close(self._life)
+
+    def close(self) -> None:
+        """Ends the reaper; what it still watches is killed."""
+        os.close(self._life)
+        os.close(self._notes)
+        os.waitpid(self._pid, 0)
+
+
+def _reap(notes: int, life: int) -> NoReturn:
+    """The reaper's whole life: keep count until the batch is gone, then kill what is left."""
+    try:
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        # Whatever else the batch has open is not the reaper's to hold: streams that somebody reads to their end, and
+        # the lock on the journal.
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        ends = sorted((notes, life))
+        for first, last in ((3, ends[0]), (ends[0] + 1, ends[1]), (ends[1] + 1, os.sysconf("SC_OPEN_MAX"))):
+            os.closerange(first, last)
+        groups: set[int] = set()
+        rest = b""
+        while True:
+            ready, _, _ = select.select([notes, life], [], [])
+            # What was noted comes first: the batch may have died right after it started a simulation.
+            note = os.read(notes, 65536) if notes in ready else b""
+            if not note:
+                break
+            *lines, rest = (rest + note).split(b"\n")
+            for line in lines:
+                group = int(line[1:])
+                groups.add(group) if line[:1] == b"+" else groups.discard(group)
+        for group in groups:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+    finally:
+        os._exit(0)

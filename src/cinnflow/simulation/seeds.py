@@ -1,0 +1,27 @@
+"""Seeds: every simulation owns its random numbers, wherever, whenever and in whatever order it runs."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Literal
+
+import numpy as np
+
+Stream = Literal["prior", "simulator", "context"]
+_STREAMS: dict[Stream, int] = {"prior": 0, "simulator": 1, "context": 2}
+
+
+def simulation_seed(study_seed: int, split: str, index: int) -> int:
+    """Seed of simulation `index` of a split: a 63-bit integer that depends on these three alone."""
+    sequence = np.random.SeedSequence(study_seed, spawn_key=(zlib.crc32(split.encode()), index))
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def generator(seed: int, stream: Stream) -> np.random.Generator:
+    """A simulation's generator for one of its streams; the prior's draws do not move the simulator's."""
+    return np.random.default_rng([_STREAMS[stream], seed])
+
+
+def program_seed(seed: int) -> int:
+    """The integer below 2**31 that an external program gets for a simulation's seed."""
+    return seed % 2**31

@@ -1,0 +1,220 @@
+"""Runs one batch of simulations and commits it to the store."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.outcome import Outcome, Status
+from cinnflow.simulation.seeds import simulation_seed
+from cinnflow.simulation.workers import Limits, Task, run_all
+from cinnflow.store.description import Description, read_description, write_description
+from cinnflow.store.journal import Entry, Journal, open_journal
+from cinnflow.store.layout import RECORDS, STATUS, Store, StoreError, decode, encode, place
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch of one split, as a job is asked for it.
+
+    Args:
+        store: the store that it belongs to.
+        split: `round-0`, `test`, ...
+        number: which batch of the split.
+        size: simulations in it.
+    """
+
+    store: Store
+    split: str
+    number: int
+    size: int
+
+    @property
+    def indices(self) -> range:
+        """Which simulations of the split it holds."""
+        return range(self.number * self.size, (self.number + 1) * self.size)
+
+    @property
+    def scratch(self) -> Path:
+        """The batch's own folder while it runs."""
+        return self.store.scratch / self.split / str(self.number)
+
+    @property
+    def journal(self) -> Path:
+        """Path of the batch's journal."""
+        return self.scratch / "journal"
+
+    @property
+    def committed(self) -> bool:
+        """Whether the batch is in the store."""
+        return self.number in self.store.committed(self.split)
+
+
+def run_batch(
+    batch: Batch,
+    model: GenerativeModel,
+    seed: int,
+    fingerprint: Mapping[str, str],
+    limits: Limits,
+    theta: np.ndarray | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> None:
+    """Runs what is missing of a batch and commits it; does nothing when it is committed.
+
+    Whatever a killed job has journalled is not run again. Of two processes at one batch, the second waits for the
+    first and then finds the batch committed.
+
+    Args:
+        batch: which one.
+        model: a bound generative model.
+        seed: the study's seed.
+        fingerprint: digest of each part of what a simulation means.
+        limits: how simulations are run.
+        theta: the batch's parameters (size, parameters) where they do not come from the prior.
+        progress: called with how many simulations are done and how many there are.
+
+    Raises:
+        StoreError: when the store's simulations are of another kind.
+        OSError: when the disk is full; what is journalled stays.
+    """
+
+    def waiting() -> None:
+        log.info("another process runs batch %d of %s: waiting for it", batch.number, batch.split)
+
+    with open_journal(batch.journal, waiting) as journal:
+        try:
+            if batch.committed:
+                log.info("batch %d of %s is in the store already", batch.number, batch.split)
+            else:
+                entries = _complete(batch, model, seed, limits, theta, journal, progress)
+                _commit(batch, model, entries, fingerprint)
+            journal.remove()
+            shutil.rmtree(batch.scratch, ignore_errors=True)
+        finally:
+            shutil.rmtree(batch.scratch / "work", ignore_errors=True)
+    for folder in (batch.scratch.parent, batch.store.scratch):
+        with contextlib.suppress(OSError):  # another batch still runs in it
+            folder.rmdir()
+
+
+def _complete(
+    batch: Batch,
+    model: GenerativeModel,
+    seed: int,
+    limits: Limits,
+    theta: np.ndarray | None,
+    journal: Journal,
+    progress: Callable[[int, int], None],
+) -> list[Entry]:
+    """All entries of the batch in order: the journalled ones, and those of the simulations run here."""
+    tasks = {}
+    for row, index in enumerate(batch.indices):
+        own_seed = simulation_seed(seed, batch.split, index)
+        tasks[index] = Task(index, model.draw(own_seed) if theta is None else theta[row], own_seed)
+    done = {entry.index: entry for entry in journal.entries if _is_of(entry, tasks.get(entry.index))}
+    if done:
+        log.info("%d of %d simulations were finished before: they are kept", len(done), batch.size)
+    waiting = [task for index, task in tasks.items() if index not in done]
+    progress(len(done), batch.size)
+    for task, outcome in run_all(model.simulator, waiting, limits, batch.scratch / "work", batch.store.failed):
+        entry = Entry(task.index, task.seed, task.theta, outcome)
+        journal.append(entry)
+        done[task.index] = entry
+        if outcome.status is not Status.OK:
+            log.warning("simulation %d %s: %s", task.index, outcome.status.label, outcome.message.splitlines()[0])
+        progress(len(done), batch.size)
+    return [done[index] for index in batch.indices]
+
+
+def _is_of(entry: Entry, task: Task | None) -> bool:
+    """Whether an entry is this task's: predictive simulations are other ones once the posterior is."""
+    return task is not None and entry.seed == task.seed and np.array_equal(entry.theta, task.theta)
+
+
+def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerprint: Mapping[str, str]) -> None:
+    """Writes the batch's chunks, its commit record last."""
+    outcomes = [entry.outcome for entry in entries]
+    description = read_description(batch.store)
+    shapes = description.data_signature if description else _usual_shapes(outcomes)
+    outcomes = [_of_shapes(outcome, shapes) for outcome in outcomes]
+    if description is None:
+        description = Description.of(model.prior, shapes, batch.size, fingerprint)
+        if shapes:
+            write_description(batch.store, description, batch.scratch / "zarr.json")
+            description = read_description(batch.store) or description
+            outcomes = [_of_shapes(outcome, description.data_signature) for outcome in outcomes]
+    if description.batch_size != batch.size:
+        raise StoreError(
+            f"{batch.store.path} has batches of {description.batch_size} simulations: "
+            f"set simulations.batch_size: {description.batch_size}"
+        )
+    columns = {
+        "theta": np.stack([entry.theta for entry in entries]),
+        "seed": np.array([entry.seed for entry in entries]),
+        "status": np.array([outcome.status for outcome in outcomes], np.uint8),
+        "seconds": np.array([outcome.seconds for outcome in outcomes]),
+        "attempts": np.array([outcome.attempts for outcome in outcomes]),
+        "exit_code": np.array([outcome.exit_code for outcome in outcomes]),
+        "message": np.array([outcome.message for outcome in outcomes], dtype=object),
+    }
+    for name, shape in description.data_signature.items():
+        missing = np.full(shape, np.nan)
+        columns[f"data/{name}"] = np.stack([outcome.data.get(name, missing) for outcome in outcomes])
+    for spec in description.arrays:
+        chunk = encode(spec, columns[spec.name])
+        place(batch.store.chunk(batch.split, spec, batch.number), chunk, batch.scratch / "chunk")
+
+
+def _usual_shapes(outcomes: list[Outcome]) -> dict[str, tuple[int, ...]]:
+    """The shapes that most simulations of a batch give; none where all have failed."""
+    signatures = Counter(_signature(outcome) for outcome in outcomes if outcome.status is Status.OK)
+    return dict(signatures.most_common(1)[0][0]) if signatures else {}
+
+
+def _signature(outcome: Outcome) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple(sorted((name, array.shape) for name, array in outcome.data.items()))
+
+
+def _of_shapes(outcome: Outcome, shapes: dict[str, tuple[int, ...]]) -> Outcome:
+    """The outcome, failed where its data have other names or shapes than the store's."""
+    if outcome.status is not Status.OK or _signature(outcome) == tuple(sorted(shapes.items())):
+        return outcome
+    got = ", ".join(f"{name} {array.shape}" for name, array in sorted(outcome.data.items()))
+    expected = ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))
+    return outcome.failed(Status.UNREADABLE, f"the output is {got}; the other simulations give {expected}")
+
+
+def decode_batch(batch: Batch, description: Description | None) -> dict[str, np.ndarray]:
+    """All values of a committed batch by array name, each chunk checked.
+
+    Args:
+        batch: which one.
+        description: the store's; None while no simulation at all has succeeded, and there are no data.
+
+    Raises:
+        StoreError: for the first chunk that is missing or damaged, by its path.
+    """
+    specs = description.arrays if description else [*RECORDS, STATUS]
+    values: dict[str, np.ndarray] = {}
+    for spec in reversed(specs):  # the commit record first: it says whether there are data at all
+        path = batch.store.chunk(batch.split, spec, batch.number)
+        try:
+            values[spec.name] = decode(spec, path.read_bytes(), batch.size)
+        except FileNotFoundError as error:
+            if spec.name.startswith("data/") and not np.any(values["status"] == Status.OK):
+                values[spec.name] = np.full((batch.size, *spec.shape), np.nan)
+                continue
+            raise StoreError(f"{path} is missing") from error
+        except StoreError as error:
+            raise StoreError(f"{path} is damaged: {error}") from error
+    return values

@@ -1,0 +1,112 @@
+"""What a store's simulations are, written once, when the first of them are committed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cinnflow.simulation.prior import Prior
+from cinnflow.store.layout import (
+    RECORDS,
+    SEED,
+    STATUS,
+    ArraySpec,
+    Store,
+    StoreError,
+    data_spec,
+    group_metadata,
+    theta_spec,
+)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What every batch of a store has in common; stands in the attributes of the store's root group.
+
+    Args:
+        parameters: the parameters' names.
+        lower: their lower bounds, None where there is none.
+        upper: their upper bounds, likewise.
+        data: shape of each array that one simulation gives, by name.
+        batch_size: simulations in a batch.
+        fingerprint: digest of each part of what a simulation means.
+    """
+
+    parameters: list[str]
+    lower: list[float | None]
+    upper: list[float | None]
+    data: dict[str, list[int]]
+    batch_size: int
+    fingerprint: dict[str, str]
+
+    @classmethod
+    def of(
+        cls, prior: Prior, data: Mapping[str, tuple[int, ...]], batch_size: int, fingerprint: Mapping[str, str]
+    ) -> Description:
+        """The description of a prior's simulations that give data of these shapes."""
+        return cls(
+            list(prior.names),
+            [float(bound) if np.isfinite(bound) else None for bound in prior.lower],
+            [float(bound) if np.isfinite(bound) else None for bound in prior.upper],
+            {name: list(shape) for name, shape in data.items()},
+            batch_size,
+            dict(fingerprint),
+        )
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper bounds (parameters,), infinite where there is none."""
+        lower = [-np.inf if bound is None else bound for bound in self.lower]
+        upper = [np.inf if bound is None else bound for bound in self.upper]
+        return np.array(lower), np.array(upper)
+
+    @property
+    def trained(self) -> list[ArraySpec]:
+        """The arrays that training reads, and that manifests therefore list."""
+        data = [data_spec(name, tuple(shape)) for name, shape in self.data.items()]
+        return [theta_spec(len(self.parameters)), *data, SEED, STATUS]
+
+    @property
+    def arrays(self) -> list[ArraySpec]:
+        """All arrays of a split, the commit record last."""
+        *others, status = self.trained
+        return [*others, *RECORDS, status]
+
+    @property
+    def data_signature(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each data array by name."""
+        return {name: tuple(shape) for name, shape in self.data.items()}
+
+
+def read_description(store: Store) -> Description | None:
+    """The description of a store, None for one without a committed batch.
+
+    Raises:
+        StoreError: when the store's zarr.json is damaged.
+    """
+    path = store.path / "zarr.json"
+    try:
+        return Description(**json.loads(path.read_text())["attributes"]["cinnflow"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} is damaged ({error}): delete it and start snakemake again, which writes it anew"
+        ) from error
+
+
+def write_description(store: Store, description: Description, temporary: Path) -> None:
+    """Writes the description, unless another batch has done so: the first one holds for all."""
+    attributes: dict[str, Any] = {"cinnflow": asdict(description)}
+    store.path.mkdir(parents=True, exist_ok=True)
+    temporary.write_bytes(group_metadata(attributes))
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, store.path / "zarr.json")
+    temporary.unlink()

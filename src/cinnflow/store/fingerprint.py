@@ -1,0 +1,189 @@
+"""The fingerprint: a digest of what a simulation means, and of nothing else.
+
+It covers the model's code as parsed, so that comments, docstrings and formatting do not count; of that code, what
+build() can reach, so that reading an observation or naming a derived quantity does not count; local modules that it
+imports; the bytes of the files that the simulator declares; the options; and the seed.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cinnflow.simulation.model_file import Model, ModelError
+
+_DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "__import__", "importlib", "getattr"}
+"""Names through which code may reach what no static reading shows: where they occur, all of the file counts."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a simulation means, part by part.
+
+    Args:
+        model: the model's name.
+        parts: a digest for each part: `code: draw()`, `file: epidemic.py`, `option: n_obs`, `seed`.
+    """
+
+    model: str
+    parts: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that stand for all parts."""
+        return _sha(json.dumps(self.parts, sort_keys=True))[:8]
+
+    @property
+    def store_name(self) -> str:
+        """Name of the store that holds simulations of this meaning."""
+        return f"{self.model}-{self.digest}"
+
+    def differences(self, other: Mapping[str, str]) -> list[str]:
+        """Names of the parts that differ from another fingerprint's."""
+        return sorted(part for part in {*self.parts, *other} if self.parts.get(part) != other.get(part))
+
+
+def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerprint:
+    """The fingerprint of a model's simulations under these options and this seed.
+
+    Raises:
+        ModelError: when a declared file is not there.
+    """
+    folder = model.path.parent
+    parts = {f"code: {name}": digest for name, digest in _code(model.path).items()}
+    for name in sorted(model.generative.simulator.files):
+        path = folder / name
+        if not path.is_file():
+            raise ModelError(f"the simulator in {model.path} declares the file {name!r}, but there is no {path}")
+        parts[f"file: {name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    parts |= {f"option: {name}": _sha(json.dumps(value, sort_keys=True)) for name, value in options.items()}
+    parts["seed"] = str(seed)
+    return Fingerprint(model.name, parts)
+
+
+def _code(path: Path) -> dict[str, str]:
+    """Digests of the definitions that build() reaches, by name, with those of local modules that they import."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    found: dict[str, str] = {}
+    imports: list[ast.Import | ast.ImportFrom] = []
+    for name, nodes in _reachable(tree).items():
+        found[name] = _sha(*(_canonical(node) for node in nodes))
+        imports += _imports(*nodes)
+    for module in _local_modules(imports, path.parent):
+        found[str(module.relative_to(path.parent))] = _sha(_canonical(ast.parse(module.read_text(encoding="utf-8"))))
+    return found
+
+
+def _reachable(tree: ast.Module) -> dict[str, list[ast.stmt]]:
+    """Top-level statements that bear on what build() returns, by the name that they define."""
+    definitions: dict[str, list[ast.stmt]] = {}
+    effects: list[ast.stmt] = []
+    for node in tree.body:
+        names = _defined(node)
+        for name in names:
+            definitions.setdefault(name, []).append(node)
+        if not names and not _is_docstring(node) and not _is_main_block(node):
+            effects.append(node)
+    if any(isinstance(node, ast.Name) and node.id in _DYNAMIC for node in ast.walk(tree)):
+        waiting = list(definitions)
+    else:
+        waiting = ["build", *(name for node in effects for name in _mentioned(node))]
+    reached: dict[str, list[ast.stmt]] = {"(statements)": effects} if effects else {}
+    while waiting:
+        name = waiting.pop()
+        if name in definitions and name not in reached:
+            reached[name] = definitions[name]
+            waiting += [other for node in definitions[name] for other in _mentioned(node)]
+    return reached
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    """Names that a top-level statement defines; none for one that acts, such as a loop or a call."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [(alias.asname or alias.name).split(".")[0] for alias in node.names if alias.name != "*"]
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        stored = [name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        plain = all(isinstance(target, ast.Name | ast.Tuple | ast.List) for target in targets)
+        return [name.id for name in stored] if plain else []
+    return []
+
+
+def _mentioned(node: ast.AST) -> list[str]:
+    return [name.id for name in ast.walk(node) if isinstance(name, ast.Name)]
+
+
+def _local_modules(imports: list[ast.Import | ast.ImportFrom], folder: Path) -> list[Path]:
+    """Files beside the model that its imports load, and those that these load in turn."""
+    found: dict[Path, None] = {}
+    waiting = [(node, folder) for node in imports]
+    while waiting:
+        node, base = waiting.pop()
+        for path in _imported_files(node, base, folder):
+            if path not in found:
+                found[path] = None
+                tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+                waiting += [(nested, path.parent) for nested in _imports(tree)]
+    return sorted(found)
+
+
+def _imports(*nodes: ast.AST) -> list[ast.Import | ast.ImportFrom]:
+    found = [child for node in nodes for child in ast.walk(node)]
+    return [node for node in found if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def _imported_files(node: ast.Import | ast.ImportFrom, base: Path, folder: Path) -> list[Path]:
+    """Files that an import may load, of a module in folder `base` below the model's `folder`."""
+    start = folder
+    if isinstance(node, ast.Import):
+        dotted = [alias.name for alias in node.names]
+    else:
+        if node.level:
+            start = [base, *base.parents][node.level - 1]
+        prefix = f"{node.module}." if node.module else ""
+        dotted = [*([node.module] if node.module else []), *(prefix + alias.name for alias in node.names)]
+    files = []
+    for name in dotted:
+        place = start
+        for part in name.split("."):
+            place = place / part
+            files += [place.with_suffix(".py"), place / "__init__.py"]
+    return [path for path in files if path.is_file()]
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_main_block(node: ast.stmt) -> bool:
+    """`if __name__ == "__main__":`, which an import never runs."""
+    return isinstance(node, ast.If) and "__name__" in _mentioned(node.test) and not node.orelse
+
+
+def _canonical(node: Any) -> str:
+    """Syntax as text that is the same for every Python version: no positions, docstrings, contexts or empty fields."""
+    if isinstance(node, ast.Constant):
+        return f"{type(node.value).__name__}:{node.value!r}"
+    if isinstance(node, ast.AST):
+        fields = []
+        for name, value in ast.iter_fields(node):
+            if name in ("ctx", "type_comment", "kind", "type_ignores") or value is None or value == []:
+                continue
+            if name == "body" and isinstance(value, list):
+                value = [child for child in value if not _is_docstring(child)]
+            fields.append(f"{name}={_canonical(value)}")
+        return f"{type(node).__name__}({','.join(sorted(fields))})"
+    if isinstance(node, list):
+        return f"[{','.join(_canonical(child) for child in node)}]"
+    return repr(node)
+
+
+def _sha(*texts: str) -> str:
+    return hashlib.sha256("\x00".join(texts).encode()).hexdigest()

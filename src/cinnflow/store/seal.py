@@ -1,0 +1,236 @@
+"""The seal: checks a split once every batch that a study wants is there, and writes down what it holds.
+
+Without a seal nobody reads a split. It writes the split's Zarr metadata, which only ever grow, since studies with other
+budgets share the store; and the study's manifest, with a digest of every chunk that training reads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cinnflow.simulation.outcome import Status
+from cinnflow.store.batch import Batch, decode_batch
+from cinnflow.store.description import Description, read_description
+from cinnflow.store.layout import ArraySpec, Store, StoreError, coordinate, group_metadata, metadata, place
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a study reads of one split; nothing in it changes from run to run.
+
+    Args:
+        store: name of the store.
+        split: name of the split.
+        batches: how many batches, from the first.
+        batch_size: simulations in each.
+        counts: simulations by how they ended.
+        chunks: for each array that training reads, a digest of each batch's chunk; None where a batch has none.
+    """
+
+    store: str
+    split: str
+    batches: int
+    batch_size: int
+    counts: dict[str, int]
+    chunks: dict[str, list[str | None]]
+
+    @property
+    def simulations(self) -> int:
+        """Simulations of the split, failed ones included."""
+        return self.batches * self.batch_size
+
+    @property
+    def failed_share(self) -> float:
+        """Share of the simulations that failed."""
+        return 1 - self.counts[Status.OK.label] / self.simulations
+
+    def text(self) -> str:
+        """The manifest as it stands in its file."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads a manifest.
+
+    Raises:
+        StoreError: when the file is damaged.
+    """
+    try:
+        return Manifest(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"{path} is damaged ({error}): delete it and start snakemake again, which seals anew"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What the sealed simulations cost; it may differ from run to run.
+
+    Args:
+        seconds: wall time of the simulations, added up.
+        attempts: tries that they took.
+    """
+
+    seconds: float
+    attempts: int
+
+
+def seal(
+    store: Store, split: str, batches: int, batch_size: int, max_failed: float, options: str
+) -> tuple[Manifest, Effort]:
+    """Checks the first batches of a split and writes its metadata.
+
+    Args:
+        store: the store.
+        split: which split.
+        batches: how many batches the study wants.
+        batch_size: simulations in each.
+        max_failed: share of failed simulations above which the split does not seal.
+        options: what names the study on a command line, for messages: empty, or ` --configfile <file>`.
+
+    Returns:
+        The study's manifest of the split, and what its simulations cost.
+
+    Raises:
+        StoreError: when a chunk is missing or damaged, or too many simulations failed.
+    """
+    description = read_description(store)
+    columns = ["status", "message", "seconds", "attempts"]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in columns}
+    for number in range(batches):
+        try:
+            values = decode_batch(Batch(store, split, number, batch_size), description)
+        except StoreError as error:
+            raise StoreError(
+                f"{split} cannot be sealed: {error}. `cinnflow verify{options} --repair` takes that batch back, and "
+                "the next `snakemake` runs it again"
+            ) from error
+        for name in columns:
+            found[name].append(values[name])
+    status, messages, seconds, attempts = (np.concatenate(found[name]) for name in columns)
+    counts = {kind.label: int(np.count_nonzero(status == kind)) for kind in Status}
+    failed = 1 - counts[Status.OK.label] / len(status)
+    if failed > max_failed or description is None:
+        raise StoreError(_too_many_failures(split, counts, failed, max_failed, status, messages, options))
+    digests = {
+        spec.name: [_digest(store, split, spec, batch) for batch in range(batches)] for spec in description.trained
+    }
+    _write_metadata(store, split, description, batches * batch_size)
+    manifest = Manifest(store.name, split, batches, batch_size, counts, digests)
+    return manifest, Effort(float(np.nansum(seconds)), int(attempts.sum()))
+
+
+def check_digests(store: Store, manifest: Manifest, description: Description) -> None:
+    """Checks that the store still holds the bytes that were sealed.
+
+    Raises:
+        StoreError: for the first chunk that does not.
+    """
+    for spec in description.trained:
+        for batch, digest in enumerate(manifest.chunks[spec.name]):
+            if _digest(store, manifest.split, spec, batch) != digest:
+                path = store.chunk(manifest.split, spec, batch)
+                raise StoreError(
+                    f"{path} is not what was sealed: it is damaged, or the simulator gave something else when the batch "
+                    "ran again. `cinnflow verify` names every such chunk, and with --repair their batches run again; "
+                    f"if the new simulations are the right ones, delete the study's manifest of {manifest.split} to "
+                    "seal and train anew"
+                )
+
+
+def provenance(effort: Effort, command: str) -> dict[str, Any]:
+    """What may differ from one seal to the next: cost, command, host, time and versions."""
+    return {
+        **asdict(effort),
+        "command": command,
+        "host": platform.node(),
+        "system": platform.platform(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **versions()},
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that results may depend on."""
+    names = ("cinnflow", "numpy", "scipy", "zarr", "snakemake", "tensorflow", "tensorflow-cpu", "keras", "arviz")
+    found = {}
+    for name in names:
+        with contextlib.suppress(packages.PackageNotFoundError):
+            found[name] = packages.version(name)
+    return found
+
+
+def _digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str | None:
+    path = store.chunk(split, spec, batch)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path.exists() else None
+
+
+def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:
+    """Writes the split's zarr.json files for at least this many simulations; they never shrink."""
+    with _alone(store) as scratch:
+        root = store.path / split
+        with contextlib.suppress(FileNotFoundError):
+            simulations = max(simulations, json.loads((root / "status/zarr.json").read_text())["shape"][0])
+        files = {
+            f"{spec.name}/zarr.json": metadata(spec, simulations, description.batch_size) for spec in description.arrays
+        }
+        files |= coordinate("parameter", description.parameters)
+        files |= {"data/zarr.json": group_metadata({}), "zarr.json": group_metadata({})}
+        for name, content in files.items():
+            place(root / name, content, scratch / "seal")
+
+
+@contextlib.contextmanager
+def _alone(store: Store) -> Iterator[Path]:
+    """Keeps other seals out for as long as the block runs; gives a folder for temporary files."""
+    store.scratch.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(store.scratch, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        store.scratch.mkdir(exist_ok=True)
+        yield store.scratch
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):  # batches still run in it
+            store.scratch.rmdir()
+
+
+def _too_many_failures(
+    split: str,
+    counts: dict[str, int],
+    failed: float,
+    max_failed: float,
+    status: np.ndarray,
+    messages: np.ndarray,
+    options: str,
+) -> str:
+    """What a user needs to decide what to do about failures."""
+    reasons = ", ".join(f"{count} {label}" for label, count in counts.items() if count and label != Status.OK.label)
+    examples = [
+        f"simulation {index}, {Status(int(status[index])).label}:\n    "
+        + "\n    ".join(messages[index].splitlines()[-6:])
+        for index in np.flatnonzero(status != Status.OK)[:2]
+    ]
+    retried = ",".join(Status(kind).name.lower() for kind in np.unique(status[status != Status.OK]))
+    return (
+        f"{split} does not seal: {failed:.1%} of its {len(status)} simulations failed ({reasons}), "
+        f"more than simulations.max_failed: {max_failed:g} allows.\n"
+        + "\n".join(examples)
+        + f"\nTo run them again:  cinnflow retry{options} --reason {retried}\n"
+        "To go on without them, raise simulations.max_failed: the posterior is then conditional on a simulation that "
+        "does not fail."
+    )
