@@ -43,6 +43,7 @@ class Simulations(Section):
     timeout: PositiveFloat | None = Field(None, description="seconds after which one simulation is ended")
     attempts: PositiveInt = Field(1, description="tries for a simulation that crashes or times out")
     max_failed: Share = Field(0.05, description="share of failed simulations above which a split does not seal")
+    keep_failed: Count = Field(0, description="working folders of failed simulations to keep, beside the store")
     predictive: PositiveInt = Field(256, description="posterior predictive simulations for each observation")
 
 
@@ -119,7 +120,7 @@ class Study(Section):
     @field_validator("study")
     @classmethod
     def _study_is_a_folder_name(cls, name: str) -> str:
-        return _folder_name(name, reserved={"simulations"})
+        return _folder_name(name, frozenset({"simulations"}))
 
     @field_validator("observations")
     @classmethod
@@ -127,8 +128,84 @@ class Study(Section):
         return {_folder_name(name): path for name, path in observations.items()}
 
 
-def _folder_name(name: str, reserved: frozenset[str] | set[str] = frozenset()) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name in reserved:
-        raise ValueError("a name of letters, digits, '.', '_' and '-' that starts with a letter or digit" + (
-            f", other than {', '.join(sorted(reserved))}" if name in reserved else ""))
+def _folder_name(name: str, reserved: frozenset[str] = frozenset()) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ValueError("a name of letters, digits, '.', '_' and '-' that starts with a letter or digit")
+    if name in reserved:
+        raise ValueError(f"a name other than {', '.join(sorted(reserved))}, which means something else here")
     return name
+
+
+def read_study(path: Path) -> Study:
+    """Reads and checks a configuration file.
+
+    Raises:
+        ConfigError: when there is no such file, it is not YAML, or something in it is wrong.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no configuration file {path}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    return check_study(raw, str(path))
+
+
+def check_study(raw: Any, source: str = "the configuration") -> Study:
+    """Checks a configuration.
+
+    Args:
+        raw: what the YAML file holds.
+        source: what to call it in messages.
+
+    Raises:
+        ConfigError: naming each key that is wrong, what it got and what it takes.
+    """
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{source}: takes keys with values, `study` and `model` at least, got {raw!r}")
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        lines = "\n".join(f"  {_mistake(dict(mistake))}" for mistake in error.errors())
+        raise ConfigError(f"{source} cannot be used:\n{lines}") from error
+
+
+def schema() -> str:
+    """The JSON schema of configurations, as it stands in workflow/schemas/config.schema.json."""
+    return json.dumps(Study.model_json_schema(), indent=2) + "\n"
+
+
+def _mistake(mistake: dict[str, Any]) -> str:
+    """One mistake in words: the key, what it got, what it takes."""
+    # Pydantic puts the tag of a union's variant between the keys.
+    keys = [str(part) for part in mistake["loc"]]
+    sections: list[type[Section]] = [Study]
+    path: list[str] = []
+    takes: set[str] = set()
+    for key in keys:
+        takes = {name for section in sections for name in section.model_fields}
+        if sections and key not in takes and mistake["type"] not in ("extra_forbidden", "missing"):
+            continue
+        path.append(key)
+        sections = [inner for section in sections for inner in _sections(section, key)]
+    where = ".".join(path)
+    if mistake["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], sorted(takes), n=1)
+        return f"{where}: no such key; " + (f"did you mean {near[0]}?" if near else f"takes {', '.join(sorted(takes))}")
+    if mistake["type"] == "missing":
+        return f"{where}: is missing, and has no default"
+    says = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{where}: got {mistake['input']!r}; takes {says}"
+
+
+def _sections(section: type[Section], key: str) -> list[type[Section]]:
+    """The parts of a configuration that may stand under a key."""
+    if key not in section.model_fields:
+        return [section]  # a union's tag
+    waiting, found = [section.model_fields[key].annotation], []
+    while waiting:
+        annotation = waiting.pop()
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            found.append(annotation)
+        waiting += getattr(annotation, "__args__", ())
+    return found

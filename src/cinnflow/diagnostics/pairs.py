@@ -83,16 +83,16 @@ def _square(count: int) -> tuple[Figure, np.ndarray]:
 
 def _draw_marginal(axis: Axes, name: str, posterior: np.ndarray, prior: np.ndarray, truth: np.ndarray) -> None:
     low, high = _limits(posterior)
-    bins = np.linspace(low, high, 41)
+    bins = np.linspace(low, high, 1 + int(np.clip(np.sqrt(len(posterior)), 12, 40)))
     for values, colour, opacity in ((prior, style.GREY, 0.35), (posterior, style.BLUE, 0.75)):
         # Heights are densities of all draws, also of those that lie outside the range shown.
         heights = np.histogram(values, bins)[0] / (len(values) * np.diff(bins))
         axis.stairs(heights, bins, fill=True, color=colour, alpha=opacity, lw=0)
     for value in truth:
         axis.axvline(value, color=style.ORANGE, lw=1.6)
+    style.few_ticks(axis, 3)
     axis.set(xlim=(low, high), yticks=[])
     axis.spines["left"].set_visible(False)
-    style.few_ticks(axis, 3)
     median, lower, upper = np.quantile(posterior, [0.5, 0.05, 0.95])
     style.title(axis, name)
     axis.set_title(f"{axis.get_title('left')}\n", fontsize=style.TITLE_SIZE, loc="left", fontweight="bold")

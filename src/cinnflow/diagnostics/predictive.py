@@ -84,7 +84,10 @@ def plot(table: pd.DataFrame) -> Figure:
     if len(groups) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(groups)} series", fontsize=style.LABEL_SIZE, x=0.02, ha="left")
     style.label_outer(panels[0], "index", "value")
-    panels[0, 0].legend(fontsize=style.TICK_SIZE, frameon=False)
+    handles = {label: handle for axis in panels[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), fontsize=style.TICK_SIZE, frameon=False
+    )
     return figure
 
 
@@ -128,10 +131,12 @@ def _draw_fan(axis: Axes, rows: pd.DataFrame) -> None:
     else:
         axis.vlines(x, rows["q05"], rows["q95"], color=style.BLUE, alpha=0.3, lw=5, label="90 %")
         axis.vlines(x, rows["q25"], rows["q75"], color=style.BLUE, alpha=0.6, lw=9, label="50 %")
-        axis.set(xticks=x, xlim=(x.min() - 0.7, x.max() + 0.7))
+        axis.set_xlim(x.min() - 0.7, x.max() + 0.7)
     outside = ~rows["observed"].between(rows["q05"], rows["q95"]).to_numpy()
     size = 4.5 if len(x) <= _DOTS else 2.0
     for which, colour, label in ((~outside, style.INK, "observed"), (outside, style.RED, "observed, outside 90 %")):
         if which.any():
             axis.plot(x[which], rows["observed"][which], "o", ms=size, color=colour, mec="white", mew=0.5, label=label)
     style.few_ticks(axis)
+    if len(x) <= _BARS:
+        axis.set_xticks(x)

@@ -58,7 +58,8 @@ class Mlp(keras.Layer):
             keras.layers.Dropout(dropout_prob, seed=next(seeds), dtype=self.dtype_policy)
             for _ in range(num_dense if dropout_prob else 0)
         ]
-        self.condition = self._dense(units, next(seeds), use_bias=False)
+        self.condition_seed = next(seeds)
+        self.condition_layer = None
         self.output_layer = None
         if output_dim is not None:
             self.output_layer = self._dense(output_dim, next(seeds), zero=zero_output)
@@ -78,7 +79,8 @@ class Mlp(keras.Layer):
             dense.build(shape)
             shape = (*shape[:-1], self.units)
         if condition_shape is not None:
-            self.condition.build(condition_shape)
+            self.condition_layer = self._dense(self.units, self.condition_seed, use_bias=False)
+            self.condition_layer.build(condition_shape)
         if self.output_layer is not None:
             self.output_layer.build(shape)
 
@@ -87,7 +89,7 @@ class Mlp(keras.Layer):
         for i, dense in enumerate(self.dense):
             x = dense(x)
             if i == 0 and condition is not None:
-                x = x + self.condition(condition)
+                x = x + self.condition_layer(condition)
             x = self.activation(x)
             if self.dropout:
                 x = self.dropout[i](x, training=training)

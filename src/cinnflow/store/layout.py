@@ -149,12 +149,27 @@ def split_metadata(specs: Sequence[ArraySpec], simulations: int, batch_size: int
         dimension_names=("parameter",),
     )
     coordinate[...] = np.array(names, dtype=object)
-    for group in ("data", ""):
-        with warnings.catch_warnings():  # readers without this extension of the format do not need it
-            warnings.filterwarnings("ignore", message="Consolidated metadata")
-            zarr.consolidate_metadata(memory, path=group)
     keys = ["zarr.json", "data/zarr.json", *(f"{spec.name}/zarr.json" for spec in specs)]
+    _consolidate(memory, "data")
+    _consolidate(memory, "")
     return {key: _bytes(memory, key) for key in [*keys, "parameter/zarr.json", "parameter/c/0"]}
+
+
+def consolidated_metadata(root: Path) -> bytes:
+    """The root group's zarr.json, with the metadata of every sealed split in it, so that one read opens a store."""
+    memory = zarr.storage.MemoryStore()
+    for pattern in ("zarr.json", "*/zarr.json", "*/*/zarr.json", "*/data/*/zarr.json"):
+        for path in sorted(root.glob(pattern)):
+            buffer = default_buffer_prototype().buffer.from_bytes(path.read_bytes())
+            sync(memory.set(path.relative_to(root).as_posix(), buffer))
+    _consolidate(memory, "")
+    return _bytes(memory, "zarr.json")
+
+
+def _consolidate(memory: zarr.storage.MemoryStore, group: str) -> None:
+    with warnings.catch_warnings():  # of an extension of the format, which readers may ignore
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        zarr.consolidate_metadata(memory, path=group)
 
 
 def group_metadata(attributes: dict[str, Any]) -> bytes:

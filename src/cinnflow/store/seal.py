@@ -24,7 +24,7 @@ import numpy as np
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import Description, read_description
-from cinnflow.store.layout import ArraySpec, Store, StoreError, coordinate, group_metadata, metadata, place
+from cinnflow.store.layout import ArraySpec, Store, StoreError, consolidated_metadata, place, split_metadata
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ def check_digests(store: Store, manifest: Manifest, description: Description) ->
             if _digest(store, manifest.split, spec, batch) != digest:
                 path = store.chunk(manifest.split, spec, batch)
                 raise StoreError(
-                    f"{path} is not what was sealed: it is damaged, or the simulator gave something else when the batch "
-                    "ran again. `cinnflow verify` names every such chunk, and with --repair their batches run again; "
-                    f"if the new simulations are the right ones, delete the study's manifest of {manifest.split} to "
+                    f"{path} is not what was sealed: it is damaged, or the simulator gave something else when its "
+                    "batch ran again. `cinnflow verify` names every such chunk, and with --repair their batches run "
+                    f"again; if the new simulations are the right ones, delete the study's manifest of {manifest.split} to "
                     "seal and train anew"
                 )
 
@@ -181,32 +181,27 @@ def _digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str | None
 
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:
     """Writes the split's zarr.json files for at least this many simulations; they never shrink."""
-    with _alone(store) as scratch:
+    with _alone(store):
         root = store.path / split
         with contextlib.suppress(FileNotFoundError):
             simulations = max(simulations, json.loads((root / "status/zarr.json").read_text())["shape"][0])
-        files = {
-            f"{spec.name}/zarr.json": metadata(spec, simulations, description.batch_size) for spec in description.arrays
-        }
-        files |= coordinate("parameter", description.parameters)
-        files |= {"data/zarr.json": group_metadata({}), "zarr.json": group_metadata({})}
+        files = split_metadata(description.arrays, simulations, description.batch_size, description.parameters)
         for name, content in files.items():
-            place(root / name, content, scratch / "seal")
+            place(root / name, content, store.scratch / f"seal-{split}")
+        place(store.path / "zarr.json", consolidated_metadata(store.path), store.scratch / f"seal-{split}")
+    with contextlib.suppress(OSError):  # batches still run in it
+        store.scratch.rmdir()
 
 
 @contextlib.contextmanager
-def _alone(store: Store) -> Iterator[Path]:
-    """Keeps other seals out for as long as the block runs; gives a folder for temporary files."""
-    store.scratch.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(store.scratch, os.O_RDONLY)
+def _alone(store: Store) -> Iterator[None]:
+    """Keeps other seals of the store out for as long as the block runs."""
+    descriptor = os.open(store.path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        store.scratch.mkdir(exist_ok=True)
-        yield store.scratch
+        yield
     finally:
         os.close(descriptor)
-        with contextlib.suppress(OSError):  # batches still run in it
-            store.scratch.rmdir()
 
 
 def _too_many_failures(

@@ -1,0 +1,1 @@
+"""From networks to a posterior: parameter transforms, standardization, the amortized posterior and its file."""

@@ -1,0 +1,72 @@
+"""Bounded parameters on the whole line, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+
+class ParameterTransform:
+    """The map between parameters θ within their bounds and u on the whole line, one parameter at a time.
+
+        bounds          forward  θ -> u                  inverse  u -> θ              log |du/dθ|
+        none            u = θ                            θ = u                        0
+        lower a         u = log(θ − a)                   θ = a + exp(u)               −u
+        upper b         u = −log(b − θ)                  θ = b − exp(−u)              u
+        a and b         u = log(θ − a) − log(b − θ)      θ = a + (b − a) sigmoid(u)   log(b − a) − log(θ − a) − log(b − θ)
+
+    Everything is in double precision; NumPy arrays and tensors both go in. No θ that `inverse` returns lies outside the
+    bounds. A θ on a bound itself is taken as the nearest number inside.
+
+    Args:
+        lower: lower bounds (parameters,), −inf where there is none.
+        upper: upper bounds (parameters,), inf where there is none.
+
+    Raises:
+        ValueError: where a lower bound is not below the upper one.
+    """
+
+    def __init__(self, lower: np.ndarray, upper: np.ndarray) -> None:
+        self.lower = np.array(lower, dtype=np.float64)
+        self.upper = np.array(upper, dtype=np.float64)
+        if self.lower.shape != self.upper.shape or self.lower.ndim != 1 or not np.all(self.lower < self.upper):
+            raise ValueError(
+                "lower and upper take one bound for each parameter, each lower bound below its upper one; got "
+                f"lower {self.lower.tolist()} and upper {self.upper.tolist()}"
+            )
+        self._has_lower = np.isfinite(self.lower)
+        self._has_upper = np.isfinite(self.upper)
+        # Finite stand-ins where there is no bound: what they lead to is never selected, but must not be NaN.
+        self._a = np.where(self._has_lower, self.lower, 0.0)
+        self._b = np.where(self._has_upper, self.upper, 1.0)
+        self._first = np.nextafter(self.lower, np.inf)
+        self._last = np.nextafter(self.upper, -np.inf)
+
+    def inside(self, theta) -> tf.Tensor:
+        """Whether each vector theta (..., parameters) lies within the bounds -> (...,)."""
+        theta = tf.convert_to_tensor(theta, tf.float64)
+        return tf.reduce_all((theta >= self.lower) & (theta <= self.upper), axis=-1)
+
+    def forward(self, theta) -> tuple[tf.Tensor, tf.Tensor]:
+        """θ (..., parameters) within the bounds -> u (..., parameters) and log |det du/dθ| (...,)."""
+        theta = tf.clip_by_value(tf.convert_to_tensor(theta, tf.float64), self._first, self._last)
+        log_above = tf.math.log(tf.where(self._has_lower, theta - self._a, 1.0))
+        log_below = tf.math.log(tf.where(self._has_upper, self._b - theta, 1.0))
+        bounded = self._has_lower | self._has_upper
+        u = tf.where(bounded, log_above - log_below, theta)
+        log_width = np.where(self._has_lower & self._has_upper, np.log(np.maximum(self._b - self._a, 1e-300)), 0.0)
+        return u, tf.reduce_sum(log_width - log_above - log_below, axis=-1)
+
+    def inverse(self, u) -> tf.Tensor:
+        """u (..., parameters) -> θ (..., parameters) within the bounds."""
+        u = tf.convert_to_tensor(u, tf.float64)
+        # Beyond ±700 the exponential would overflow.
+        scale = tf.exp(tf.clip_by_value(u, -700.0, 700.0))
+        both = self._a + (self._b - self._a) * tf.sigmoid(u)
+        theta = tf.where(
+            self._has_lower,
+            tf.where(self._has_upper, both, self._a + scale),
+            tf.where(self._has_upper, self._b - 1.0 / scale, u),
+        )
+        return tf.clip_by_value(theta, self.lower, self.upper)
+

@@ -1,0 +1,53 @@
+"""Means and standard deviations of the training data, kept with the weights."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="cinnflow")
+class Standardization(keras.Layer):
+    """An affine map of each channel of the last axis to mean 0 and standard deviation 1, in double precision.
+
+        forward:  z = (x − mean) / sd,    log |det dz/dx| = −Σ log sd
+        inverse:  x = mean + sd z
+
+    A channel that never varied keeps its scale (sd = 1). Before `adapt` it is the identity.
+
+    Args:
+        channels: size of the last axis.
+    """
+
+    def __init__(self, channels: int, **kwargs):
+        super().__init__(**{"dtype": "float64", "trainable": False, "autocast": False, **kwargs})
+        self.channels = int(channels)
+
+    def build(self, x_shape=None) -> None:
+        self.mean = self.add_weight(shape=(self.channels,), initializer="zeros", name="mean")
+        self.sd = self.add_weight(shape=(self.channels,), initializer="ones", name="sd")
+
+    def adapt(self, x: np.ndarray, present: np.ndarray | None = None) -> None:
+        """Sets mean and standard deviation to those of x (..., channels), where `present` (...) is true."""
+        rows = np.asarray(x, np.float64).reshape(-1, self.channels)
+        if present is not None:
+            rows = rows[np.asarray(present, bool).reshape(-1)]
+        mean = rows.mean(axis=0)
+        sd = rows.std(axis=0)
+        # Rounding leaves a trace of variance in a constant channel.
+        self.sd.assign(np.where(sd > 1e-12 * np.abs(mean), sd, 1.0))
+        self.mean.assign(mean)
+
+    def call(self, x):
+        return (tf.cast(x, tf.float64) - self.mean) / self.sd
+
+    def inverse(self, z):
+        return tf.cast(z, tf.float64) * self.sd + self.mean
+
+    def log_det(self):
+        """log |det dz/dx| (), the same for every x."""
+        return -tf.reduce_sum(tf.math.log(self.sd))
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "channels": self.channels}

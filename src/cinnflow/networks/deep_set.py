@@ -1,0 +1,180 @@
+"""Deep sets: a summary of exchangeable data that does not depend on their order."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from cinnflow.networks.masking import element_count, masked_mean, zero_missing
+from cinnflow.networks.mlp import Mlp, child_seeds
+
+
+@keras.saving.register_keras_serializable(package="cinnflow")
+class InvariantModule(keras.Layer):
+    """A function of a set: its elements, transformed one by one, then averaged, then transformed once more.
+
+        f(X) = ρ(meanᵢ φ(xᵢ), log |X|)
+
+    Args:
+        output_dim: size of the summary; None leaves out ρ's linear layer.
+        num_dense: number of dense layers in φ and in ρ.
+        units: their width.
+        activation: their activation.
+        seed: seed of the initial weights.
+
+    Reference:
+        Zaheer et al. (2017), Deep sets, arXiv:1703.06114.
+    """
+
+    def __init__(
+        self,
+        output_dim: int | None = None,
+        num_dense: int = 2,
+        units: int = 64,
+        activation: str = "swish",
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.output_dim = output_dim
+        self.num_dense = num_dense
+        self.units = units
+        self.activation = activation
+        self.seed = seed
+        inner, outer = child_seeds(seed, 2)
+        self.elementwise = Mlp(num_dense, units, activation, seed=inner, dtype=self.dtype_policy)
+        self.pooled = Mlp(num_dense, units, activation, output_dim, seed=outer, dtype=self.dtype_policy)
+
+    def build(self, x_shape, mask_shape=None) -> None:
+        self.elementwise.build(x_shape)
+        self.pooled.build((x_shape[0], self.units + 1))
+
+    def call(self, x, mask=None):
+        """x (n, elements, channels), mask (n, elements) -> (n, output_dim or units)."""
+        pooled = masked_mean(self.elementwise(x), mask)
+        log_count = ops.log(ops.maximum(element_count(x, mask), 1.0))
+        return self.pooled(ops.concatenate([pooled, log_count], axis=-1))
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "output_dim": self.output_dim,
+            "num_dense": self.num_dense,
+            "units": self.units,
+            "activation": self.activation,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="cinnflow")
+class EquivariantModule(keras.Layer):
+    """A function of each element of a set and of the set as a whole; reordering the set reorders the result.
+
+        gᵢ(X) = ρ(xᵢ, f(X)),    f an invariant module
+
+    Args:
+        num_dense: number of dense layers in ρ and in each part of f.
+        units: their width, and the number of channels that come out.
+        activation: their activation.
+        seed: seed of the initial weights.
+
+    Reference:
+        Zaheer et al. (2017), Deep sets, arXiv:1703.06114.
+    """
+
+    def __init__(self, num_dense: int = 2, units: int = 64, activation: str = "swish", seed: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.num_dense = num_dense
+        self.units = units
+        self.activation = activation
+        self.seed = seed
+        inner, outer = child_seeds(seed, 2)
+        self.invariant = InvariantModule(None, num_dense, units, activation, seed=inner, dtype=self.dtype_policy)
+        self.elementwise = Mlp(num_dense, units, activation, seed=outer, dtype=self.dtype_policy)
+
+    def build(self, x_shape, mask_shape=None) -> None:
+        self.invariant.build(x_shape)
+        self.elementwise.build(x_shape, (x_shape[0], 1, self.units))
+
+    def call(self, x, mask=None):
+        """x (n, elements, channels), mask (n, elements) -> (n, elements, units)."""
+        return self.elementwise(x, self.invariant(x, mask)[:, None, :])
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "num_dense": self.num_dense,
+            "units": self.units,
+            "activation": self.activation,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="cinnflow")
+class DeepSet(keras.Layer):
+    """A summary of a set, whatever its order: equivariant modules, then an invariant one.
+
+    It sees the number of elements beside their average, so that a larger set can say more.
+
+    Args:
+        summary_dim: number of learned summary statistics.
+        num_equiv: number of equivariant modules; none suffices where the data are independent given the parameters.
+        num_dense: number of dense layers in each part of a module.
+        units: their width.
+        activation: their activation.
+        seed: seed of the initial weights.
+
+    Reference:
+        Zaheer et al. (2017), Deep sets, arXiv:1703.06114; Bloem-Reddy & Teh (2020), arXiv:1901.06082.
+    """
+
+    def __init__(
+        self,
+        summary_dim: int = 10,
+        num_equiv: int = 0,
+        num_dense: int = 2,
+        units: int = 64,
+        activation: str = "swish",
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.summary_dim = summary_dim
+        self.num_equiv = num_equiv
+        self.num_dense = num_dense
+        self.units = units
+        self.activation = activation
+        self.seed = seed
+        *seeds, last = child_seeds(seed, num_equiv + 1)
+        self.equivariant = [
+            EquivariantModule(num_dense, units, activation, seed=child, dtype=self.dtype_policy) for child in seeds
+        ]
+        self.invariant = InvariantModule(summary_dim, num_dense, units, activation, last, dtype=self.dtype_policy)
+
+    def build(self, x_shape, mask_shape=None) -> None:
+        shape = tuple(x_shape)
+        for module in self.equivariant:
+            module.build(shape)
+            shape = (*shape[:-1], self.units)
+        self.invariant.build(shape)
+
+    def call(self, x, mask=None, training: bool = False):
+        """x (n, elements, channels), mask (n, elements) true where an element is there -> (n, summary_dim)."""
+        x = zero_missing(x, mask)
+        for module in self.equivariant:
+            x = module(x, mask)
+        return self.invariant(x, mask)
+
+    def compute_output_shape(self, x_shape, mask_shape=None):
+        return (x_shape[0], self.summary_dim)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "summary_dim": self.summary_dim,
+            "num_equiv": self.num_equiv,
+            "num_dense": self.num_dense,
+            "units": self.units,
+            "activation": self.activation,
+            "seed": self.seed,
+        }

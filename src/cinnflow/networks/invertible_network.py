@@ -1,0 +1,167 @@
+"""The conditional invertible network: a normalizing flow built of coupling layers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+
+from cinnflow.networks.act_norm import ActNorm
+from cinnflow.networks.affine_coupling import AffineCoupling
+from cinnflow.networks.bijection import Bijection
+from cinnflow.networks.mlp import child_seeds
+from cinnflow.networks.permutation import FixedPermutation, LearnablePermutation
+from cinnflow.networks.spline_coupling import SplineCoupling
+
+_COUPLINGS = {"affine": AffineCoupling, "spline": SplineCoupling}
+_PERMUTATIONS = {"fixed": FixedPermutation, "learnable": LearnablePermutation}
+
+
+@keras.saving.register_keras_serializable(package="cinnflow")
+class InvertibleNetwork(Bijection):
+    """A conditional invertible network (cINN): act norm, permutation and two-sided coupling, several times over.
+
+        forward:  x -> z,  log |det dz/dx|
+        inverse:  z -> x,  log |det dx/dz|
+
+    With SoftFlow, training adds noise of a random standard deviation to x and gives that standard deviation to the
+    network as one more condition; densities and draws are those for a standard deviation of zero.
+
+    Args:
+        num_params: number of parameters.
+        num_coupling_layers: number of coupling layers.
+        coupling_design: "affine", "spline", or "interleaved" (one after the other in turn).
+        coupling_settings: keyword arguments of the couplings: `num_dense`, `dense_args`, `dropout`, `dropout_prob`,
+            `soft_clamping`, and for splines `bins` and `default_domain`; for the interleaved design a dict
+            {"affine": {...}, "spline": {...}} of them.
+        permutation: "fixed", "learnable" or None, what mixes the parameters before each coupling.
+        use_act_norm: whether each layer starts with a learned scale and shift.
+        act_norm_init: vectors (n, num_params) from which these start, layer by layer; None starts at the identity.
+        use_soft_flow: whether to train with SoftFlow.
+        soft_flow_bounds: smallest and largest standard deviation of its noise.
+        seed: seed of initial weights, permutations, dropout and SoftFlow.
+
+    Raises:
+        ValueError: for a setting that is none of these.
+
+    Reference:
+        Ardizzone et al. (2019), arXiv:1907.02392; Radev et al. (2020), BayesFlow, arXiv:2003.06281;
+        Kim, Lee, Kang, Lee & Kim (2020), SoftFlow, arXiv:2006.04604.
+    """
+
+    def __init__(
+        self,
+        num_params: int,
+        num_coupling_layers: int = 6,
+        coupling_design: Literal["affine", "spline", "interleaved"] = "affine",
+        coupling_settings: dict[str, Any] | None = None,
+        permutation: Literal["fixed", "learnable"] | None = "fixed",
+        use_act_norm: bool = True,
+        act_norm_init: np.ndarray | None = None,
+        use_soft_flow: bool = False,
+        soft_flow_bounds: tuple[float, float] = (1e-3, 5e-2),
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(num_params, **kwargs)
+        if coupling_design not in (*_COUPLINGS, "interleaved"):
+            raise ValueError(f"coupling_design takes affine, spline or interleaved, got {coupling_design!r}")
+        if permutation not in (*_PERMUTATIONS, None):
+            raise ValueError(f"permutation takes fixed, learnable or None, got {permutation!r}")
+        self.num_coupling_layers = num_coupling_layers
+        self.coupling_design = coupling_design
+        self.coupling_settings = dict(coupling_settings or {})
+        self.permutation = permutation
+        self.use_act_norm = use_act_norm
+        self.act_norm_init = act_norm_init
+        self.use_soft_flow = use_soft_flow
+        self.soft_flow_bounds = tuple(soft_flow_bounds)
+        self.seed = seed
+
+        *seeds, noise_seed = child_seeds(seed, 2 * num_coupling_layers + 1)
+        self.noise = keras.random.SeedGenerator(noise_seed)
+        self.bijections: list[Bijection] = []
+        for i in range(num_coupling_layers):
+            if use_act_norm:
+                self.bijections.append(ActNorm(num_params, dtype=self.dtype_policy))
+            if permutation and num_params > 1:
+                mixing = _PERMUTATIONS[permutation]
+                self.bijections.append(mixing(num_params, seed=seeds[2 * i], dtype=self.dtype_policy))
+            self.bijections.append(self._coupling(i, seeds[2 * i + 1]))
+
+    def _coupling(self, index: int, seed: int) -> Bijection:
+        design, settings = self.coupling_design, self.coupling_settings
+        if design == "interleaved":
+            if unknown := set(settings) - set(_COUPLINGS):
+                raise ValueError(
+                    "coupling_settings of an interleaved network takes a dict of settings for each of affine and "
+                    f"spline, got {', '.join(sorted(unknown))}"
+                )
+            design = ("affine", "spline")[index % 2]
+            settings = settings.get(design, {})
+        try:
+            return _COUPLINGS[design](self.num_params, seed=seed, dtype=self.dtype_policy, **settings)
+        except TypeError as error:
+            raise ValueError(f"coupling_settings of {design} couplings: {error}") from error
+
+    def build(self, x_shape, condition_shape=None) -> None:
+        if self.use_soft_flow:
+            condition_shape = (*x_shape[:-1], 1 + (condition_shape[-1] if condition_shape is not None else 0))
+        for bijection in self.bijections:
+            bijection.build(x_shape, condition_shape)
+        if self.act_norm_init is not None:
+            self._initialize_act_norm(np.asarray(self.act_norm_init), condition_shape)
+
+    def _initialize_act_norm(self, x: np.ndarray, condition_shape) -> None:
+        # Couplings start as the identity whatever the condition is, so that any condition shows what reaches a layer.
+        condition = None if condition_shape is None else np.zeros((1, condition_shape[-1]), self.compute_dtype)
+        x = x.astype(self.compute_dtype)
+        for bijection in self.bijections:
+            if isinstance(bijection, ActNorm):
+                bijection.initialize(x)
+            x = ops.convert_to_numpy(bijection(x, condition)[0])
+
+    def forward(self, x, condition=None, training: bool = False):
+        if self.use_soft_flow:
+            x, condition = self._soft_flow(x, condition, training)
+        log_det = ops.zeros_like(x[..., 0])
+        for bijection in self.bijections:
+            x, step = bijection(x, condition, training=training)
+            log_det = log_det + step
+        return x, log_det
+
+    def inverse(self, z, condition=None):
+        if self.use_soft_flow:
+            z, condition = self._soft_flow(z, condition, training=False)
+        log_det = ops.zeros_like(z[..., 0])
+        for bijection in reversed(self.bijections):
+            z, step = bijection(z, condition, inverse=True)
+            log_det = log_det + step
+        return z, log_det
+
+    def _soft_flow(self, x, condition, training: bool):
+        """The vectors with noise, in training, and the condition with the noise's standard deviation."""
+        low, high = self.soft_flow_bounds
+        shape = (*ops.shape(x)[:-1], 1) if training or condition is None else (*ops.shape(condition)[:-1], 1)
+        sd = ops.zeros(shape, dtype=self.compute_dtype)
+        if training:
+            sd = keras.random.uniform(shape, low, high, dtype=self.compute_dtype, seed=self.noise)
+            x = x + sd * keras.random.normal(ops.shape(x), dtype=self.compute_dtype, seed=self.noise)
+        # Scaled so that the largest standard deviation is a condition of 1.
+        return x, sd / high if condition is None else ops.concatenate([condition, sd / high], axis=-1)
+
+    def get_config(self) -> dict:
+        # act_norm_init only sets first values, which the saved weights hold.
+        return {
+            **super().get_config(),
+            "num_coupling_layers": self.num_coupling_layers,
+            "coupling_design": self.coupling_design,
+            "coupling_settings": self.coupling_settings,
+            "permutation": self.permutation,
+            "use_act_norm": self.use_act_norm,
+            "use_soft_flow": self.use_soft_flow,
+            "soft_flow_bounds": self.soft_flow_bounds,
+            "seed": self.seed,
+        }

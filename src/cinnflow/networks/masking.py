@@ -1,0 +1,24 @@
+"""Means and fillings that see only the elements which a mask says are there."""
+
+from __future__ import annotations
+
+from keras import ops
+
+
+def zero_missing(x, mask):
+    """x (n, elements, channels) with zeros where the mask (n, elements) is false; all of x without a mask."""
+    return x if mask is None else ops.where(ops.cast(mask, "bool")[..., None], x, ops.zeros_like(x))
+
+
+def masked_mean(x, mask):
+    """Mean (n, channels) of the elements that are there; zero for a set of none."""
+    if mask is None:
+        return ops.mean(x, axis=1)
+    return ops.sum(zero_missing(x, mask), axis=1) / ops.maximum(element_count(x, mask), 1.0)
+
+
+def element_count(x, mask):
+    """Number of elements (n, 1) that are there."""
+    if mask is None:
+        return ops.zeros_like(x[:, 0, :1]) + ops.cast(ops.shape(x)[1], x.dtype)
+    return ops.sum(ops.cast(mask, x.dtype), axis=1)[:, None]

@@ -1,0 +1,73 @@
+"""What a report is made of: files and a few dictionaries, nothing that has to be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the literature says of a parameter or a derived quantity.
+
+    Args:
+        name: the parameter or quantity, spelt as in the observation's summary.
+        value: the published value.
+        interval: its interval, where one is given.
+        source: where it was published.
+    """
+
+    name: str
+    value: float
+    source: str
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything that is known of one real observation.
+
+    Args:
+        name: the observation's name.
+        summary: summary.csv with the columns parameter, mean, sd, q05, q50, q95 and contraction.
+        pairs: pairs.png.
+        predictive: predictive.png.
+        predictive_table: predictive.csv.
+        published: values to compare with.
+    """
+
+    name: str
+    summary: Path
+    pairs: Path
+    predictive: Path
+    predictive_table: Path
+    published: Sequence[Published] = ()
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a report shows.
+
+    Args:
+        study: the study's name.
+        readme: the model's README in Markdown: a title, a paragraph that states the question, then the model in words.
+        config: the whole configuration, defaults included.
+        manifests: for each split, its manifest with `counts`: the number of simulations by status, "ok" among them.
+        provenance: what is needed to reproduce the study, by name; nested mappings are shown as tables of their own.
+        diagnostics: folder of <name>.csv and <name>.png.
+        summary: summary.csv, one row a parameter.
+        observations: the real observations, the most important one first.
+        seconds: how long each part of the study took, by name.
+    """
+
+    study: str
+    readme: str
+    config: Mapping[str, Any]
+    manifests: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+    diagnostics: Path
+    summary: Path
+    observations: Sequence[Observation] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
