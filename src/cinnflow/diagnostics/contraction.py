@@ -1,4 +1,4 @@
-"""Posterior z-score and contraction: how much the data narrow each parameter, and whether the posterior is where it says.
+"""Posterior z-score and contraction: how much the data say of each parameter, and whether the posterior is right.
 
 Reference:
     Betancourt, Towards a principled Bayesian workflow, 2020; Schad, Betancourt and Vasishth, Toward a principled
@@ -15,14 +15,16 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style, verdicts
-from cinnflow.diagnostics.marginals import fractional_ranks, marginals, skill
+from cinnflow.diagnostics.marginals import fractional_ranks, marginals
+from cinnflow.diagnostics.proper_scores import marginal_skill
 
 TITLE = "Posterior z-score and contraction"
 CAPTION = (
-    "One dot a held-out simulation. Contraction, 1 − posterior variance / prior variance, is 0 where the data say nothing of a "
-    "parameter and 1 where they fix it. The z-score, (posterior mean − true value) / posterior sd, scatters around 0 with spread 1 "
-    "when the posterior is right; the grey band holds 95 % of a normal one. A cloud that is higher than the band means a "
-    "posterior that is too narrow, a flatter one a posterior that is too wide, and one off the centre line a bias."
+    "One dot a held-out simulation. Contraction, 1 − posterior variance / prior variance, is 0 where the data say "
+    "nothing of a parameter and 1 where they fix it. The z-score, (posterior mean − true value) / posterior sd, "
+    "scatters around 0 with spread 1 when the posterior is right; the grey band holds 95 % of a normal one. A cloud "
+    "that is higher than the band means a posterior that is too narrow, a flatter one a posterior that is too wide, "
+    "and one off the centre line a bias."
 )
 
 _SHOWN = 2000
@@ -52,7 +54,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
     for index, marginal in enumerate(marginals(draws, truths, names)):
         rng = np.random.default_rng([seed, index])
         scores = -stats.norm.ppf(fractional_ranks(marginal.draws, marginal.truths, rng))
-        count, known = len(scores), skill(marginal)
+        count, known = len(scores), marginal_skill(marginal.draws, marginal.truths)
         mean, sd = marginal.draws.mean(axis=1), marginal.draws.std(axis=1, ddof=1)
         contraction = 1 - sd**2 / marginal.truths.var(ddof=1)
         bias_p = 2 * stats.norm.sf(abs(scores.mean()) * np.sqrt(count))
@@ -95,11 +97,7 @@ def plot(table: pd.DataFrame) -> Figure:
         highest = 1.1 * max(4.0, shown["z_score"].abs().quantile(0.995))
         axis.set(xlim=(lowest, 1.02), ylim=(-highest, highest))
         style.title(axis, name)
-        axis.text(
-            0.03, 0.03, f"mean contraction {rows['mean_contraction'].iloc[0]:.2f}",
-            transform=axis.transAxes, fontsize=style.TICK_SIZE, color=style.RED,
-            bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.5},
-        )  # fmt: skip
+        style.note(axis, f"mean contraction {rows['mean_contraction'].iloc[0]:.2f}", style.RED, top=False)
     style.label_outer(panels[0], "contraction", "z-score")
     return figure
 

@@ -12,16 +12,14 @@ from cinnflow.diagnostics import style, verdicts
 
 TITLE = "Training"
 CAPTION = (
-    "Mean negative log posterior density of the true parameters, in nats, at each epoch: low is good. Thin lines are single epochs, "
-    "thick ones moving averages; training data in orange, data held out for validation in blue. The dot marks the epoch whose weights "
-    "are kept. Blue well above orange means that the network learns its training data by heart; a blue line that still falls at the "
-    "end asks for more epochs."
+    "Mean negative log posterior density of the true parameters, in nats, at each epoch: low is good. Thin lines are"
+    " single epochs, thick ones moving averages; training data in orange, data held out for validation in blue. The "
+    "dot marks the epoch whose weights are kept. Blue well above orange means that the network learns its training "
+    "data by heart; a blue line that still falls at the end asks for more epochs."
 )
 
 _STILL_FALLING = 0.05
 """Nats that the validation loss may gain over the last tenth of the epochs before a fit counts as unfinished."""
-
-UNFINISHED = "unfinished"
 
 
 def compute(histories: Mapping[str, pd.DataFrame], *, moving_average: int = 10) -> pd.DataFrame:
@@ -75,7 +73,7 @@ def plot(table: pd.DataFrame) -> Figure:
 
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
-    """Judges each fit (in the column `parameter`): fails a loss that is not finite; one that still falls is unfinished."""
+    """Judges each fit, in the column `parameter`: one that is not finite fails, one that still falls is unfinished."""
     judged = []
     for fit, rows in table.groupby("fit", sort=False):
         losses = rows["validation_loss"].to_numpy(float)
@@ -88,7 +86,7 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
         epoch = int(rows["epoch"].iloc[int(np.nanargmin(losses))])
         if gain > _STILL_FALLING:
             reason = f"the validation loss still falls at the last of {len(losses)} epochs"
-            judged.append((fit, best, UNFINISHED, reason))
+            judged.append((fit, best, verdicts.UNFINISHED, reason))
         else:
             judged.append((fit, best, verdicts.PASS, f"best validation loss at epoch {epoch} of {len(losses)}"))
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)

@@ -1,4 +1,4 @@
-"""One parameter at a time: its draws and true values, their ranks, and how much the draws know."""
+"""One parameter at a time: its draws, its true values, and their ranks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-
-MINIMUM_SKILL = 0.02
-"""CRPS skill below which a posterior counts as no better than the prior; about 4 % of contraction."""
-
-_CHANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -91,57 +85,21 @@ def fractional_ranks(draws: np.ndarray, truths: np.ndarray, rng: np.random.Gener
     return (below + (ties + 1) * rng.uniform(size=len(truths))) / (draws.shape[1] + 1)
 
 
-def crps(draws: np.ndarray, truths: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score, E|X - y| - E|X - X'| / 2, unbiased in the number of draws; low is good.
+def finite_data_sets(draws: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Draws and true values of the data sets where all parameters are finite, and how many others there are.
 
     Args:
-        draws: draws (data sets, draws).
-        truths: true values (data sets,).
+        draws: posterior draws (data sets, draws, parameters).
+        truths: values that the data were simulated with (data sets, parameters).
+        names: the parameters' names.
 
-    Returns:
-        Score of each data set (data sets,), in the parameter's unit.
-
-    Reference:
-        Gneiting and Raftery, Strictly proper scoring rules, 2007, doi:10.1198/016214506000001437.
+    Raises:
+        ValueError: when the shapes contradict each other, or fewer than two data sets are finite.
     """
-    count = draws.shape[1]
-    weights = (2 * np.arange(1, count + 1) - count - 1) / (count * (count - 1))
-    return np.abs(draws - truths[:, None]).mean(axis=1) - np.sort(draws, axis=1) @ weights
-
-
-def prior_crps(truths: np.ndarray) -> np.ndarray:
-    """CRPS of the prior at each true value, where the other true values stand for the prior (data sets,)."""
-    order = np.argsort(truths)
-    ordered, count = truths[order] - np.median(truths), len(truths)
-    left = np.concatenate([[0.0], np.cumsum(ordered)[:-1]])
-    position = np.arange(count)
-    to_others = ordered * position - left + (left[-1] + ordered[-1] - left - ordered) - ordered * (count - 1 - position)
-    # Mean distance between two others: all pairs, less those of the one that is left out.
-    pairs = to_others.sum() / 2
-    spread = (pairs - to_others) / ((count - 1) * (count - 2) / 2) if count > 2 else np.zeros(count)
-    score = np.empty(count)
-    score[order] = to_others / (count - 1) - spread / 2
-    return score
-
-
-@dataclass(frozen=True)
-class Skill:
-    """How much better than the prior the posterior predicts the true values.
-
-    Args:
-        value: 1 - CRPS(posterior) / CRPS(prior): 0 for the prior itself, 1 for certainty, negative when misleading.
-        informative: whether that is at least MINIMUM_SKILL, and more than chance gives.
-    """
-
-    value: float
-    informative: bool
-
-
-def skill(marginal: Marginal) -> Skill:
-    """CRPS skill of one parameter's posterior over its prior, with a paired test over the data sets."""
-    prior, posterior = prior_crps(marginal.truths), crps(marginal.draws, marginal.truths)
-    gain = prior - posterior
-    value = float(gain.mean() / prior.mean()) if prior.mean() > 0 else 0.0
-    error = gain.std(ddof=1) / np.sqrt(len(gain))
-    beyond_chance = bool(gain.mean() > stats.t.ppf(1 - _CHANCE, len(gain) - 1) * error)
-    return Skill(value, beyond_chance and value >= MINIMUM_SKILL)
+    check_shapes(draws, truths, names)
+    usable = np.isfinite(truths).all(axis=1) & np.isfinite(draws).all(axis=(1, 2))
+    if usable.sum() < 2:
+        raise ValueError(
+            f"{usable.sum()} data sets of {len(truths)} are finite in every parameter; it takes two at least"
+        )
+    return (draws, truths, 0) if usable.all() else (draws[usable], truths[usable], int(np.sum(~usable)))

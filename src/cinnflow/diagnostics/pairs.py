@@ -14,9 +14,10 @@ from cinnflow.diagnostics import style
 
 TITLE = "Posterior"
 CAPTION = (
-    "Diagonal: posterior (blue) and prior (grey) of each parameter, on the range that the posterior covers; the heading gives "
-    "the median and the central 90 % interval. Below it: posterior draws of each pair, with contours around 50 % and 90 % of them. "
-    "Above it: their rank correlation, in a colour that is stronger where it is. True values, where known, are orange."
+    "Diagonal: posterior (blue) and prior (grey) of each parameter, on the range that the posterior covers; the "
+    "heading gives the median and the central 90 % interval. Below it: posterior draws of each pair, with contours "
+    "around 50 % and 90 % of them. Above it: their rank correlation, in a colour that is stronger where it is. True "
+    "values, where known, are orange."
 )
 
 MAX_PAIRED = 8
@@ -96,9 +97,7 @@ def _draw_marginal(axis: Axes, name: str, posterior: np.ndarray, prior: np.ndarr
     median, lower, upper = np.quantile(posterior, [0.5, 0.05, 0.95])
     style.title(axis, name)
     axis.set_title(f"{axis.get_title('left')}\n", fontsize=style.TITLE_SIZE, loc="left", fontweight="bold")
-    axis.text(
-        0, 1.02, f"{median:.3g}  [{lower:.3g}, {upper:.3g}]", transform=axis.transAxes, fontsize=style.TICK_SIZE
-    )
+    axis.text(0, 1.02, f"{median:.3g}  [{lower:.3g}, {upper:.3g}]", transform=axis.transAxes, fontsize=style.TICK_SIZE)
 
 
 def _draw_pairs(axes: np.ndarray, names: Sequence[str], posterior: np.ndarray, truth: np.ndarray) -> None:

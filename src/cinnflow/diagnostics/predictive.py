@@ -19,9 +19,10 @@ from cinnflow.diagnostics import style, verdicts
 
 TITLE = "Posterior predictive check"
 CAPTION = (
-    "Data simulated with parameters from the posterior (blue: central 50 % and 90 % at each point, line: median) and the real "
-    "observation (dots; orange where it lies outside the 90 %). One point in ten outside is expected. The verdict compares the observation "
-    "with the simulations at all points at once; it fails when fewer than 5 % of the simulations are as extreme anywhere."
+    "Data simulated with parameters from the posterior (blue: central 50 % and 90 % at each point, line: median) and"
+    " the real observation (dots; orange where it lies outside the 90 %). One point in ten outside is expected. The "
+    "verdict compares the observation with the simulations at all points at once; it fails when fewer than 5 % of "
+    "the simulations are as extreme anywhere."
 )
 
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
@@ -76,17 +77,27 @@ def plot(table: pd.DataFrame) -> Figure:
     """Fan of the simulations with the observation over it: a panel for each array, and each of its columns."""
     groups = list(table.groupby(["array", "column"], sort=False))
     shown = groups[:_MAX_PANELS]
-    figure, panels = style.grid(len(shown), width=5.6 if len(shown) == 1 else 3.2, height=3.4 if len(shown) == 1 else 2.4)
+    figure, panels = style.grid(
+        len(shown), width=5.6 if len(shown) == 1 else 3.2, height=3.4 if len(shown) == 1 else 2.4
+    )
     for ((array, column), rows), axis in zip(shown, panels[0], strict=True):
         several = table.loc[table["array"] == array, "column"].nunique() > 1
         _draw_fan(axis, rows)
-        style.title(axis, f"{array} [{column}]" if several else str(array))
+        if len(shown) > 1:
+            style.title(axis, f"{array} [{column}]" if several else str(array))
     if len(groups) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(groups)} series", fontsize=style.LABEL_SIZE, x=0.02, ha="left")
-    style.label_outer(panels[0], "index", "value")
-    handles = {label: handle for axis in panels[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    style.label_outer(panels[0], "index", "value" if len(shown) > 1 else str(shown[0][0][0]))
+    handles = {
+        label: handle for axis in panels[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(
-        handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), fontsize=style.TICK_SIZE, frameon=False
+        handles.values(),
+        handles.keys(),
+        loc="outside upper right",
+        ncols=len(handles),
+        fontsize=style.TICK_SIZE,
+        frameon=False,
     )
     return figure
 

@@ -10,15 +10,16 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style, verdicts
-from cinnflow.diagnostics.marginals import marginals, skill
+from cinnflow.diagnostics.marginals import marginals
+from cinnflow.diagnostics.proper_scores import marginal_skill
 
 TITLE = "Recovery"
 CAPTION = (
-    "Posterior median (dot) ± median absolute deviation (line) against the true value of each held-out simulation; on the "
-    "dashed line, the two agree. R² is the share of the true values' variance that the medians predict, r their correlation, "
-    "NRMSE the root mean square error of the medians over the range of the true values. A flat cloud means that "
-    "the data say little of this parameter; that alone is no fault of the network. The verdict fails where true values "
-    "lie above the median more, or less, often than half of the time."
+    "Posterior median (dot) ± median absolute deviation (line) against the true value of each held-out simulation; "
+    "on the dashed line, the two agree. R² is the share of the true values' variance that the medians predict, r "
+    "their correlation, NRMSE the root mean square error of the medians over the range of the true values. A flat "
+    "cloud means that the data say little of this parameter; that alone is no fault of the network. The verdict "
+    "fails where true values lie above the median more, or less, often than half of the time."
 )
 
 _SHOWN = 500
@@ -45,7 +46,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> pd.D
         mad = np.median(np.abs(marginal.draws - median[:, None]), axis=1)
         error = median - truth
         spread = np.sum((truth - truth.mean()) ** 2)
-        known = skill(marginal)
+        known = marginal_skill(marginal.draws, marginal.truths)
         tables.append(
             pd.DataFrame(
                 {
@@ -82,11 +83,7 @@ def plot(table: pd.DataFrame) -> Figure:
         axis.plot(ends, ends, color=style.INK, lw=1, ls=(0, (4, 3)))
         first = rows.iloc[0]
         style.title(axis, name)
-        axis.text(
-            0.03, 0.97, f"R² = {first['r2']:.2f}\nr = {first['r']:.2f}\nNRMSE = {first['nrmse']:.2f}",
-            transform=axis.transAxes, va="top", fontsize=style.TICK_SIZE, color=style.INK,
-            bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.5},
-        )  # fmt: skip
+        style.note(axis, f"R² = {first['r2']:.2f}\nr = {first['r']:.2f}\nNRMSE = {first['nrmse']:.2f}")
         style.few_ticks(axis)
     style.label_outer(panels[0], "true value", "posterior median")
     return figure

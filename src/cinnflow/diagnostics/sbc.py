@@ -16,19 +16,20 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style, uniformity, verdicts
-from cinnflow.diagnostics.marginals import fractional_ranks, marginals, skill
+from cinnflow.diagnostics.marginals import fractional_ranks, marginals
+from cinnflow.diagnostics.proper_scores import marginal_skill
 
 TITLE = "Simulation-based calibration"
 CAPTION = (
-    "For each held-out simulation, the rank of the true value among its posterior draws; a right posterior makes all "
-    "ranks equally frequent. Top: a histogram of the ranks, where 99 % of the bars of a right posterior end in the "
+    "For each held-out simulation, the rank of the true value among its posterior draws; a right posterior makes all"
+    " ranks equally frequent. Top: a histogram of the ranks, where 99 % of the bars of a right posterior end in the "
     "dashed band. Bottom: how far the cumulative distribution of the ranks is above or below that of uniform ranks. "
-    "The curves of a right posterior stay inside the grey band everywhere and in all panels at once with 95 % probability. "
-    "A ∪-shaped histogram means a posterior that is too narrow, a ∩ shape one that is too wide, a slope one that is "
-    "biased: low where the bars rise, high where they fall."
+    "The curves of a right posterior stay inside the grey band everywhere and in all panels at once with 95 % "
+    "probability. A ∪-shaped histogram means a posterior that is too narrow, a ∩ shape one that is too wide, a slope"
+    " one that is biased: low where the bars rise, high where they fall."
 )
 
-_HISTOGRAM, _DIFFERENCE = "histogram", "ecdf difference"
+_HISTOGRAM, _ECDF = "histogram", "ecdf"
 _BAR_BAND = 0.99
 _RANKS_PER_BAR = 25
 
@@ -47,8 +48,8 @@ def compute(
 
     Returns:
         One row a bar (view "histogram": x is its middle, value its count) and one row an evaluation point (view
-        "ecdf difference"), with the lower and upper limit of the band; p_value, gamma, informative, skill, data_sets
-        and left_out are the parameter's.
+        "ecdf": x is a fractional rank, value the share of ranks up to it), with the lower and upper limit of the band;
+        p_value, skill, informative, data_sets and left_out are the parameter's.
 
     Raises:
         ValueError: when the shapes contradict each other.
@@ -56,7 +57,7 @@ def compute(
     tables = []
     for index, marginal in enumerate(marginals(draws, truths, names)):
         ranks = fractional_ranks(marginal.draws, marginal.truths, np.random.default_rng([seed, index]))
-        count, known = len(ranks), skill(marginal)
+        count, known = len(ranks), marginal_skill(marginal.draws, marginal.truths)
         bars = bins or default_bins(count, draws.shape[1])
         edges = np.linspace(0, 1, bars + 1)
         points = uniformity.evaluation_points(count)
@@ -64,7 +65,7 @@ def compute(
         table = pd.concat(
             [
                 _view(_HISTOGRAM, (edges[1:] + edges[:-1]) / 2, np.histogram(ranks, edges)[0], *_bar_band(count, bars)),
-                _view(_DIFFERENCE, points, uniformity.ecdf(ranks) - points, lower - points, upper - points),
+                _view(_ECDF, points, uniformity.ecdf(ranks), lower, upper),
             ]
         )
         table.insert(0, "parameter", marginal.name)
@@ -86,7 +87,8 @@ def plot(table: pd.DataFrame) -> Figure:
     figure, panels = style.grid(len(groups), blocks=2, height=1.9)
     for (name, rows), histogram, difference in zip(groups, *panels, strict=True):
         _draw_histogram(histogram, rows[rows["view"] == _HISTOGRAM])
-        _draw_difference(difference, rows[rows["view"] == _DIFFERENCE])
+        curve = rows[rows["view"] == _ECDF]
+        style.difference_band(difference, *(curve[column] for column in ("x", "value", "lower", "upper")))
         style.title(histogram, name)
     style.label_outer(panels[0], "", "data sets")
     style.label_outer(panels[1], "fractional rank of the truth", "ECDF − uniform")
@@ -96,8 +98,9 @@ def plot(table: pd.DataFrame) -> Figure:
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Fails a parameter whose ECDF leaves the band; its value is the largest ECDF difference."""
     rows = table.drop_duplicates("parameter").reset_index(drop=True)
-    differences = table[table["view"] == _DIFFERENCE].groupby("parameter", sort=False)["value"]
-    rows = rows.assign(largest=differences.apply(lambda value: value.abs().max()).to_numpy())
+    curves = table[table["view"] == _ECDF]
+    differences = (curves["value"] - curves["x"]).abs().groupby(curves["parameter"], sort=False)
+    rows = rows.assign(largest=differences.max().to_numpy())
     return verdicts.calibration_verdict(rows, "largest", "ranks are not uniform")
 
 
@@ -125,15 +128,3 @@ def _draw_histogram(axis: Axes, rows: pd.DataFrame) -> None:
         axis.axhline(edge, color=style.INK, lw=0.8, ls=(0, (2, 2)), zorder=3)
     axis.bar(rows["x"], rows["value"], width=0.92 / len(rows), color=style.BLUE, alpha=0.85)
     axis.set(xlim=(0, 1), ylim=(0, 1.15 * max(rows["value"].max(), high)), xticks=[0, 0.5, 1])
-
-
-def _draw_difference(axis: Axes, rows: pd.DataFrame) -> None:
-    def closed(column: str) -> np.ndarray:
-        return np.concatenate([[0], rows[column], [0]])
-
-    x = np.concatenate([[0], rows["x"], [1]])
-    axis.fill_between(x, closed("lower"), closed("upper"), color=style.BAND, lw=0)
-    axis.axhline(0, color=style.GREY, lw=0.8)
-    axis.plot(x, closed("value"), color=style.BLUE, lw=1.4)
-    largest = 1.15 * max(rows[["value", "lower", "upper"]].abs().max())
-    axis.set(xlim=(0, 1), ylim=(-largest, largest), xticks=[0, 0.5, 1])

@@ -49,6 +49,17 @@ def grid(count: int, width: float = 2.5, height: float = 2.3, blocks: int = 1) -
     return figure, panels
 
 
+def rows(labels: Sequence[str], width: float = 6.4) -> tuple[Figure, Axes]:
+    """A figure with one labelled row for each item, the first on top."""
+    figure = Figure(figsize=(width, 0.26 * len(labels) + 1.1), layout="constrained")
+    axis = dress(figure.subplots())
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_ylim(len(labels) - 0.4, -0.6)
+    axis.grid(axis="y", color=BAND, lw=0.6)
+    axis.set_axisbelow(True)
+    return figure, axis
+
+
 def dress(axis: Axes) -> Axes:
     """Gives a panel the common look: no box, quiet ticks."""
     axis.spines[["top", "right"]].set_visible(False)
@@ -60,11 +71,9 @@ def dress(axis: Axes) -> Axes:
     return axis
 
 
-def title(axis: Axes, text: str, note: str = "") -> None:
-    """Heads a panel with a name, broken where it is long, and a quiet second line."""
+def title(axis: Axes, text: str) -> None:
+    """Heads a panel with a name, broken where it is long."""
     axis.set_title("\n".join(textwrap.wrap(text, 26)), fontsize=TITLE_SIZE, loc="left", color=INK, fontweight="bold")
-    if note:
-        axis.set_title(note, fontsize=TICK_SIZE, loc="right", color=INK)
 
 
 def label_outer(panels: Sequence[Axes], x: str, y: str) -> None:
@@ -75,6 +84,25 @@ def label_outer(panels: Sequence[Axes], x: str, y: str) -> None:
             axis.set_xlabel(x, fontsize=LABEL_SIZE)
         if index % columns == 0:
             axis.set_ylabel(y, fontsize=LABEL_SIZE)
+
+
+def note(axis: Axes, text: str, colour: str = INK, top: bool = True) -> None:
+    """Writes a few words into a panel's upper, or lower, left corner."""
+    axis.text(
+        0.03, 0.97 if top else 0.03, text, transform=axis.transAxes, va="top" if top else "bottom",
+        fontsize=TICK_SIZE, color=colour, bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.5},
+    )  # fmt: skip
+
+
+def difference_band(axis: Axes, x: np.ndarray, share: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+    """Draws how far a share lies from the x that it should equal, over the band of what a right one does."""
+    position = np.concatenate([[0], x, [1]])
+    low, high, line = (np.concatenate([[0], values - x, [0]]) for values in (lower, upper, share))
+    axis.fill_between(position, low, high, color=BAND, lw=0)
+    axis.axhline(0, color=GREY, lw=0.8)
+    axis.plot(position, line, color=BLUE, lw=1.4)
+    largest = 1.15 * max(np.abs(line).max(), np.abs(low).max(), np.abs(high).max())
+    axis.set(xlim=(0, 1), ylim=(-largest, largest), xticks=[0, 0.5, 1])
 
 
 def few_ticks(axis: Axes, count: int = 4) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from cinnflow.diagnostics.losses import UNFINISHED
-from cinnflow.diagnostics.verdicts import FAIL, PASS, UNINFORMATIVE
+from cinnflow.diagnostics.verdicts import FAIL, PASS, UNEVEN, UNFINISHED, UNINFORMATIVE, WORST_FIRST, worst
 
-_WORST_FIRST = (FAIL, UNFINISHED, UNINFORMATIVE, PASS)
+_NAMED = 8
 
 
 def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.DataFrame:
@@ -31,23 +30,29 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
         reasons = []
         for diagnostic, judged in verdicts.items():
             mine = judged[judged["parameter"] == name]
-            worst = min((mine if len(mine) else judged).to_dict("records"), key=lambda judgement: _rank(judgement["verdict"]))
-            row |= {diagnostic: worst["value"], f"{diagnostic}_verdict": worst["verdict"]}
-            if worst["verdict"] != PASS:
-                reasons.append(f"{diagnostic}: {worst['reason']}")
+            mine = mine if len(mine) else judged
+            deciding = mine[mine["verdict"] == worst(mine["verdict"])].iloc[0]
+            row |= {diagnostic: deciding["value"], f"{diagnostic}_verdict": deciding["verdict"]}
+            if deciding["verdict"] != PASS:
+                reasons.append(f"{diagnostic}: {deciding['reason']}")
         words = [row[f"{diagnostic}_verdict"] for diagnostic in verdicts]
-        rows.append({"parameter": name, "verdict": min(words, key=_rank, default=PASS), "reason": "; ".join(reasons)} | row)
+        rows.append({"parameter": name, "verdict": worst(words), "reason": "; ".join(reasons)} | row)
     return pd.DataFrame(rows)
 
 
 def conclusion(summary: pd.DataFrame) -> str:
     """The verdict in one sentence."""
     checks = sum(column.endswith("_verdict") for column in summary.columns)
-    named = {word: _list(summary.loc[summary["verdict"] == word, "parameter"]) for word in _WORST_FIRST}
+    named = {word: _list(summary.loc[summary["verdict"] == word, "parameter"]) for word in WORST_FIRST}
     if named[FAIL]:
         return f"Do not rely on this posterior yet: a check fails for {named[FAIL]}."
     if named[UNFINISHED]:
         return "No check fails, but training is not finished: more epochs would make the posterior better."
+    if named[UNEVEN]:
+        return (
+            "The posterior passes every check, among the parameters whose simulation succeeds:"
+            f" failures depend on {named[UNEVEN]}."
+        )
     if named[UNINFORMATIVE] and not named[PASS]:
         return "No check fails, but the data say nothing of any parameter: each posterior is its prior."
     if named[UNINFORMATIVE]:
@@ -55,10 +60,8 @@ def conclusion(summary: pd.DataFrame) -> str:
     return f"The posterior passes all {checks} checks for {named[PASS]}."
 
 
-def _rank(word: str) -> int:
-    return _WORST_FIRST.index(word) if word in _WORST_FIRST else len(_WORST_FIRST)
-
-
 def _list(names: Sequence[str]) -> str:
     names = list(names)
+    if len(names) > _NAMED:
+        return f"{len(names)} parameters"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -28,7 +28,7 @@ _BISECTIONS = 40
 
 
 def evaluation_points(count: int) -> np.ndarray:
-    """The points z_k = k / K inside (0, 1) at which `count` numbers are compared to the uniform distribution (K - 1,)."""
+    """The points z_k = k / K inside (0, 1) at which `count` numbers are compared to a uniform distribution (K - 1,)."""
     points = max(2, min(count, MAX_POINTS))
     return np.arange(1, points) / points
 
@@ -40,7 +40,7 @@ def ecdf(values: np.ndarray) -> np.ndarray:
 
 
 def band(count: int, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest share at each evaluation point that `count` uniform numbers reach with 1 - alpha, at all at once.
+    """Lowest and highest share at each point that `count` uniform numbers keep to, everywhere, with 1 - alpha.
 
     Args:
         count: how many numbers.

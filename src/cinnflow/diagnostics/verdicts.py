@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 FALSE_ALARMS = 0.05
 """Probability that a diagnostic fails a right posterior, over all of its parameters together."""
 
 PASS, FAIL, UNINFORMATIVE = "pass", "fail", "uninformative"
+UNFINISHED, UNEVEN = "unfinished", "uneven"
+WORST_FIRST = (FAIL, UNFINISHED, UNEVEN, UNINFORMATIVE, PASS)
+
 COLUMNS = ["parameter", "value", "verdict", "reason"]
 
 ALL_PARAMETERS = "all parameters"
@@ -17,6 +22,11 @@ ALL_PARAMETERS = "all parameters"
 def threshold(tests: int) -> float:
     """P-value at or below which one of `tests` fails, so that all of them together keep to FALSE_ALARMS."""
     return FALSE_ALARMS / tests
+
+
+def worst(words: Iterable[str]) -> str:
+    """The verdict that counts when there are several; a pass when there is none."""
+    return min(words, key=WORST_FIRST.index, default=PASS)
 
 
 def calibration_verdict(rows: pd.DataFrame, quantity: str, reason: str) -> pd.DataFrame:

@@ -26,6 +26,9 @@ class Bijection(keras.Layer):
             raise ValueError(f"num_params takes an integer of at least 1, got {num_params}")
         self.num_params = int(num_params)
 
+    def build(self, x_shape, condition_shape=None) -> None:
+        """Creates the weights, where there are any."""
+
     def forward(self, x, condition=None, training: bool = False):
         raise NotImplementedError
 

@@ -98,7 +98,7 @@ class EquivariantModule(keras.Layer):
 
     def call(self, x, mask=None):
         """x (n, elements, channels), mask (n, elements) -> (n, elements, units)."""
-        return self.elementwise(x, self.invariant(x, mask)[:, None, :])
+        return self.elementwise(x, self.invariant(x, mask=mask)[:, None, :])
 
     def get_config(self) -> dict:
         return {
@@ -162,8 +162,8 @@ class DeepSet(keras.Layer):
         """x (n, elements, channels), mask (n, elements) true where an element is there -> (n, summary_dim)."""
         x = zero_missing(x, mask)
         for module in self.equivariant:
-            x = module(x, mask)
-        return self.invariant(x, mask)
+            x = module(x, mask=mask)
+        return self.invariant(x, mask=mask)
 
     def compute_output_shape(self, x_shape, mask_shape=None):
         return (x_shape[0], self.summary_dim)

@@ -15,6 +15,7 @@ import yaml
 
 from cinnflow.diagnostics import pairs, predictive
 from cinnflow.diagnostics.summary import conclusion
+from cinnflow.diagnostics.verdicts import worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.prose import split_readme
 
@@ -57,7 +58,7 @@ def build(content: Content) -> str:
         question=question,
         model=model,
         conclusion=conclusion(summary),
-        worst=worst_word(summary["verdict"]),
+        worst=worst(summary["verdict"]),
         summary=summary.to_dict("records"),
         sections=sections,
         observations=[_observation(observation) for observation in content.observations],
@@ -66,11 +67,6 @@ def build(content: Content) -> str:
         provenance=content.provenance,
         config=yaml.safe_dump(_plain(content.config), sort_keys=False, allow_unicode=True, width=100),
     )
-
-
-def worst_word(words: pd.Series) -> str:
-    """The verdict that decides: fail before unfinished before uninformative before pass."""
-    return next((word for word in ("fail", "unfinished", "uninformative") if word in set(words)), "pass")
 
 
 def number(value: float) -> str:
@@ -107,7 +103,7 @@ def _check(folder: Path, name: str) -> dict[str, Any]:
         "title": diagnostic.TITLE,
         "caption": diagnostic.CAPTION,
         "image": _image(folder / f"{name}.png"),
-        "word": worst_word(judged["verdict"]),
+        "word": worst(judged["verdict"]),
         "verdicts": judged.to_dict("records"),
     }
 
@@ -118,7 +114,8 @@ def _observation(observation: Observation) -> dict[str, Any]:
     unknown = [item.name for item in observation.published if item.name not in estimates.index]
     if unknown:
         raise ValueError(
-            f"published values of {observation.name!r} name {', '.join(unknown)}: its summary has {list(estimates.index)}"
+            f"published values of {observation.name!r} are given for {', '.join(unknown)};"
+            f" its summary has {', '.join(estimates.index)}"
         )
     judged = predictive.verdict(pd.read_csv(observation.predictive_table)).to_dict("records")[0]
     return {

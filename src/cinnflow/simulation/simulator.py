@@ -48,7 +48,7 @@ class Simulator:
             return {name: np.stack([output[name] for output in outputs]) for name in outputs[0]}
         return np.stack(outputs)
 
-    def run(self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper) -> Outcome:  # noqa: ARG002
+    def run(self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper) -> Outcome:
         """Runs one simulation (the worker process that it runs in enforces the time limit)."""
         rng = generator(seed, "simulator")
         start = time.perf_counter()

@@ -81,6 +81,7 @@ def run_all(
     Yields:
         (task, outcome), in the order in which they end.
     """
+    scratch = scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     reaper = Reaper()
     workers: list[_Worker] = []

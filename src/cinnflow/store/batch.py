@@ -131,7 +131,8 @@ def _complete(
         journal.append(entry)
         done[task.index] = entry
         if outcome.status is not Status.OK:
-            log.warning("simulation %d %s: %s", task.index, outcome.status.label, outcome.message.splitlines()[0])
+            lines = outcome.message.splitlines()
+            log.warning("simulation %d %s: %s", task.index, outcome.status.label, "; ".join({lines[0]: 0, lines[-1]: 0}))
         progress(len(done), batch.size)
     return [done[index] for index in batch.indices]
 

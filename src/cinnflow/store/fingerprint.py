@@ -55,7 +55,7 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
         ModelError: when a declared file is not there.
     """
     folder = model.path.parent
-    parts = {f"code: {name}": digest for name, digest in _code(model.path).items()}
+    parts = {f"code: {name}": digest for name, digest in _code(model.path, ("build",)).items()}
     for name in sorted(model.generative.simulator.files):
         path = folder / name
         if not path.is_file():
@@ -66,12 +66,17 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
     return Fingerprint(model.name, parts)
 
 
-def _code(path: Path) -> dict[str, str]:
-    """Digests of the definitions that build() reaches, by name, with those of local modules that they import."""
+def code_digest(path: Path, roots: tuple[str, ...]) -> str:
+    """Digest of the code that some functions or values of a model file reach; of nothing where it has none of them."""
+    return _sha(json.dumps(_code(path, roots), sort_keys=True))[:8]
+
+
+def _code(path: Path, roots: tuple[str, ...]) -> dict[str, str]:
+    """Digests of the definitions that `roots` reach, by name, with those of local modules that they import."""
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     found: dict[str, str] = {}
     imports: list[ast.Import | ast.ImportFrom] = []
-    for name, nodes in _reachable(tree).items():
+    for name, nodes in _reachable(tree, roots).items():
         found[name] = _sha(*(_canonical(node) for node in nodes))
         imports += _imports(*nodes)
     for module in _local_modules(imports, path.parent):
@@ -79,8 +84,8 @@ def _code(path: Path) -> dict[str, str]:
     return found
 
 
-def _reachable(tree: ast.Module) -> dict[str, list[ast.stmt]]:
-    """Top-level statements that bear on what build() returns, by the name that they define."""
+def _reachable(tree: ast.Module, roots: tuple[str, ...]) -> dict[str, list[ast.stmt]]:
+    """Top-level statements that bear on what `roots` are or return, by the name that they define."""
     definitions: dict[str, list[ast.stmt]] = {}
     effects: list[ast.stmt] = []
     for node in tree.body:
@@ -92,7 +97,7 @@ def _reachable(tree: ast.Module) -> dict[str, list[ast.stmt]]:
     if any(isinstance(node, ast.Name) and node.id in _DYNAMIC for node in ast.walk(tree)):
         waiting = list(definitions)
     else:
-        waiting = ["build", *(name for node in effects for name in _mentioned(node))]
+        waiting = [*roots, *(name for node in effects for name in _mentioned(node))]
     reached: dict[str, list[ast.stmt]] = {"(statements)": effects} if effects else {}
     while waiting:
         name = waiting.pop()

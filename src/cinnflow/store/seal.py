@@ -76,6 +76,33 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
 
 
+def withdraw_stale(results: Path, batch: Batch) -> list[Path]:
+    """Deletes the manifests of all studies that list other bytes for a batch than the store now holds.
+
+    A simulator whose output its seed does not fix gives something else when a batch runs again; what was computed from
+    the old bytes must then not pass for a result of the new ones.
+
+    Args:
+        results: the folder of all studies' results.
+        batch: a batch that was just committed.
+
+    Returns:
+        The manifests that are gone.
+    """
+    description = read_description(batch.store)
+    withdrawn = []
+    for path in sorted(results.glob(f"*/manifest/{batch.split}.json")) if description else []:
+        manifest = read_manifest(path)
+        listed = manifest.store == batch.store.name and batch.number < manifest.batches
+        if listed and any(
+            manifest.chunks[spec.name][batch.number] != _digest(batch.store, batch.split, spec, batch.number)
+            for spec in description.trained
+        ):
+            path.unlink()
+            withdrawn.append(path)
+    return withdrawn
+
+
 @dataclass(frozen=True)
 class Effort:
     """What the sealed simulations cost; it may differ from run to run.
@@ -145,10 +172,9 @@ def check_digests(store: Store, manifest: Manifest, description: Description) ->
             if _digest(store, manifest.split, spec, batch) != digest:
                 path = store.chunk(manifest.split, spec, batch)
                 raise StoreError(
-                    f"{path} is not what was sealed: it is damaged, or the simulator gave something else when its "
-                    "batch ran again. `cinnflow verify` names every such chunk, and with --repair their batches run "
-                    f"again; if the new simulations are the right ones, delete the study's manifest of {manifest.split} to "
-                    "seal and train anew"
+                    f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
+                    "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
+                    f"stands there now is right, delete the study's manifest of {manifest.split} to seal and train anew"
                 )
 
 

@@ -1,0 +1,23 @@
+# cinnflow: simulate -> seal -> train -> draws -> diagnostics, posteriors of the observations -> report.
+# What a rule does stands in src/cinnflow/steps; what a study wants, in its configuration.
+if not workflow.configfiles:
+    configfile: "config.yaml"
+
+include: "workflow/rules/common.smk"
+
+
+# First in the file, so that it is the default target. The commit records are targets beside the report, so that a
+# batch that is missing is noticed even where everything after it is up to date.
+rule all:
+    input:
+        [PLAN.status_chunks(split) for split in PLAN.splits],
+        [PLAN.manifest_path(split) for split in PLAN.splits],
+        PLAN.report,
+    localrule: True
+
+
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/diagnose.smk"
+include: "workflow/rules/infer.smk"
+include: "workflow/rules/report.smk"

@@ -1,0 +1,90 @@
+"""Coverage: how often central intervals hold the true value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cinnflow.diagnostics import style, uniformity, verdicts
+from cinnflow.diagnostics.marginals import fractional_ranks, marginals
+from cinnflow.diagnostics.proper_scores import marginal_skill
+
+TITLE = "Coverage of central intervals"
+CAPTION = (
+    "How often the central interval of each nominal probability holds the true value, less that probability. Above "
+    "zero, the posterior is too wide; below, too narrow. The curves of a right posterior stay inside the grey band "
+    "everywhere and in all panels at once with 95 % probability. The error is the mean absolute difference."
+)
+
+
+def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
+    """Coverage of central intervals at many nominal probabilities.
+
+    The smallest central interval that holds a true value of fractional rank u has the probability |2 u - 1|, which is
+    uniform under a right posterior.
+
+    Args:
+        draws: posterior draws (data sets, draws, parameters).
+        truths: values that the data were simulated with (data sets, parameters).
+        names: the parameters' names.
+        seed: seed of what breaks ties between ranks.
+
+    Returns:
+        One row a parameter and nominal probability: nominal, coverage, lower and upper (the simultaneous band);
+        calibration_error, p_value, skill, informative, data_sets and left_out are the parameter's.
+
+    Raises:
+        ValueError: when the shapes contradict each other.
+    """
+    tables = []
+    for index, marginal in enumerate(marginals(draws, truths, names)):
+        ranks = fractional_ranks(marginal.draws, marginal.truths, np.random.default_rng([seed, index]))
+        smallest, known = np.abs(2 * ranks - 1), marginal_skill(marginal.draws, marginal.truths)
+        nominal, coverage = uniformity.evaluation_points(len(ranks)), uniformity.ecdf(smallest)
+        lower, upper = uniformity.band(len(ranks), verdicts.threshold(len(names)))
+        tables.append(
+            pd.DataFrame(
+                {
+                    "parameter": marginal.name,
+                    "nominal": nominal,
+                    "coverage": coverage,
+                    "lower": lower,
+                    "upper": upper,
+                    "calibration_error": np.abs(coverage - nominal).mean(),
+                    "p_value": uniformity.p_value(smallest),
+                    "skill": known.value,
+                    "informative": known.informative,
+                    "data_sets": len(ranks),
+                    "left_out": marginal.left_out,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def plot(table: pd.DataFrame) -> Figure:
+    """Coverage less the nominal probability, a panel for each parameter."""
+    groups = list(table.groupby("parameter", sort=False))
+    figure, panels = style.grid(len(groups))
+    for (name, rows), axis in zip(groups, panels[0], strict=True):
+        style.difference_band(axis, *(rows[column] for column in ("nominal", "coverage", "lower", "upper")))
+        style.title(axis, name)
+        style.note(axis, f"error {rows['calibration_error'].iloc[0]:.3f}")
+    style.label_outer(panels[0], "nominal probability", "coverage − nominal")
+    return figure
+
+
+def verdict(table: pd.DataFrame) -> pd.DataFrame:
+    """Fails a parameter whose coverage leaves the band; its value is the calibration error."""
+    rows = table.drop_duplicates("parameter").reset_index(drop=True)
+    excess = (table["coverage"] - table["nominal"]).groupby(table["parameter"], sort=False).mean().to_numpy()
+    judged = verdicts.calibration_verdict(rows, "calibration_error", "coverage is off")
+    for position in np.flatnonzero(judged["verdict"] == verdicts.FAIL):
+        kind = "narrow" if excess[position] < 0 else "wide"
+        judged.loc[position, "reason"] = judged.loc[position, "reason"].replace(
+            "coverage is off", f"intervals are too {kind}"
+        )
+    return judged

@@ -1,0 +1,86 @@
+"""TARP, tests of accuracy with random points: is the joint posterior calibrated, the parameters' dependence included?
+
+Reference:
+    Lemos, Coogan, Hezaveh and Perreault-Levasseur, Sampling-based accuracy testing of posterior estimators for general
+    inference, 2023, arXiv:2302.03026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cinnflow.diagnostics import style, uniformity, verdicts
+from cinnflow.diagnostics.marginals import finite_data_sets, fractional_ranks
+from cinnflow.diagnostics.proper_scores import joint_skill
+
+TITLE = "Joint coverage (TARP)"
+CAPTION = (
+    "How often the true parameter vector is among the nominal share of posterior draws that lie nearest to a random "
+    "reference point, less that share; this sees all parameters jointly. The curve of a right posterior stays inside"
+    " the grey band everywhere with 95 % probability. An S-shaped curve means a posterior that is too narrow or too "
+    "wide, one on a single side a bias."
+)
+
+
+def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
+    """Coverage of the balls around random reference points.
+
+    Distances are Euclidean, in units of the prior's standard deviations. Each data set takes the true values of
+    the next one for its reference point: a draw from the prior that is independent of its own data.
+
+    Args:
+        draws: posterior draws (data sets, draws, parameters).
+        truths: values that the data were simulated with (data sets, parameters).
+        names: the parameters' names.
+        seed: seed of what breaks ties between ranks.
+
+    Returns:
+        One row a nominal share: parameter ("all parameters"), nominal, coverage, lower, upper, and p_value, skill,
+        informative, data_sets, left_out.
+
+    Raises:
+        ValueError: when the shapes contradict each other, or fewer than two data sets are finite.
+    """
+    draws, truths, left_out = finite_data_sets(draws, truths, names)
+    scale = truths.std(axis=0, ddof=1)
+    scale[scale == 0] = 1.0
+    draws, truths = draws / scale, truths / scale
+    reference = np.roll(truths, -1, axis=0)
+    to_truth = np.linalg.norm(truths - reference, axis=1)
+    to_draws = np.stack([np.linalg.norm(own - point, axis=1) for own, point in zip(draws, reference, strict=True)])
+    ranks = fractional_ranks(to_draws, to_truth, np.random.default_rng(seed))
+    known = joint_skill(draws, truths)
+    lower, upper = uniformity.band(len(ranks), verdicts.threshold(1))
+    return pd.DataFrame(
+        {
+            "parameter": verdicts.ALL_PARAMETERS,
+            "nominal": uniformity.evaluation_points(len(ranks)),
+            "coverage": uniformity.ecdf(ranks),
+            "lower": lower,
+            "upper": upper,
+            "p_value": uniformity.p_value(ranks),
+            "skill": known.value,
+            "informative": known.informative,
+            "data_sets": len(ranks),
+            "left_out": left_out,
+        }
+    )
+
+
+def plot(table: pd.DataFrame) -> Figure:
+    """Joint coverage less the nominal share."""
+    figure, panels = style.grid(1, width=4.2, height=2.8)
+    style.difference_band(panels[0, 0], *(table[column] for column in ("nominal", "coverage", "lower", "upper")))
+    style.label_outer(panels[0], "nominal share", "coverage − nominal")
+    return figure
+
+
+def verdict(table: pd.DataFrame) -> pd.DataFrame:
+    """Fails a joint posterior whose coverage leaves the band; its value is the largest difference."""
+    largest = (table["coverage"] - table["nominal"]).abs().max()
+    row = table.iloc[:1].assign(largest=largest)
+    return verdicts.calibration_verdict(row, "largest", "joint coverage is off")

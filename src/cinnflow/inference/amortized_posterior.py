@@ -1,0 +1,319 @@
+"""The amortized posterior: networks, parameter bounds and standardization as one conditional density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cinnflow.inference.configurator import CONFIGURED, Configurator, Data, is_configured
+from cinnflow.inference.mmd import squared_mmd_to_normal
+from cinnflow.inference.parameter_transform import ParameterTransform
+from cinnflow.inference.standardization import Standardization
+from cinnflow.networks.invertible_network import InvertibleNetwork
+
+_ROWS_AT_ONCE = 2**16
+
+
+@keras.saving.register_keras_serializable(package="cinnflow")
+class AmortizedPosterior(keras.Layer):
+    """The posterior p(parameters | data) for any data, as draws and as a density.
+
+        θ -> u (bounds) -> x (standardized) -> z = f(x; summary(data), ...),     z ~ N(0, I)
+
+    Args:
+        inference_net: the invertible network f.
+        summary_net: what condenses the summary conditions, called as summary_net(x, mask=..., training=...); or None.
+        names: the parameters' names; by default theta_0, theta_1, ...
+        lower: lower bounds, one for all parameters or one each; None and -inf mean no bound.
+        upper: upper bounds, in the same way.
+        summary_loss_fun: "MMD" adds the squared maximum mean discrepancy between the summaries and a standard normal
+            distribution to the loss, so that unusual summaries betray a misspecified model; or None.
+        configurator: how raw data are arranged for the networks; taken from the first data seen when None.
+
+    Raises:
+        ValueError: where names or bounds are not those of `inference_net.num_params` parameters.
+
+    Reference:
+        Radev et al. (2020), BayesFlow, arXiv:2003.06281; Schmitt et al. (2021), arXiv:2112.08866 (summary loss).
+    """
+
+    def __init__(
+        self,
+        inference_net: InvertibleNetwork,
+        summary_net: keras.Layer | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        lower: float | Sequence[float] | np.ndarray | None = None,
+        upper: float | Sequence[float] | np.ndarray | None = None,
+        summary_loss_fun: str | None = None,
+        configurator: Configurator | None = None,
+        **kwargs,
+    ):
+        # Parameters and data arrive in double precision and are cast only once they are standardized.
+        super().__init__(**{"autocast": False, **kwargs})
+        if summary_loss_fun not in (None, "MMD"):
+            raise ValueError(f'summary_loss_fun takes "MMD" or None, got {summary_loss_fun!r}')
+        self.inference_net = inference_net
+        self.summary_net = summary_net
+        num_params = inference_net.num_params
+        self.names = [str(name) for name in names or [f"theta_{i}" for i in range(num_params)]]
+        if len(self.names) != num_params or len(set(self.names)) != num_params:
+            raise ValueError(f"names takes {num_params} different names, got {', '.join(self.names)}")
+        self.transform = ParameterTransform(
+            _bounds("lower", lower, -np.inf, num_params), _bounds("upper", upper, np.inf, num_params)
+        )
+        self.summary_loss_fun = summary_loss_fun
+        self.configurator = configurator
+        self.parameter_scale = Standardization(num_params)
+        self.summary_scale: Standardization | None = None
+        self.direct_scale: Standardization | None = None
+        self.mmd_seed = keras.random.SeedGenerator(inference_net.seed)
+
+    @property
+    def lower(self) -> np.ndarray:
+        """Lower bounds (parameters,)."""
+        return self.transform.lower
+
+    @property
+    def upper(self) -> np.ndarray:
+        """Upper bounds (parameters,)."""
+        return self.transform.upper
+
+    def build(self, configured_shape: dict[str, tuple]) -> None:
+        """Creates all weights for configured data of these shapes, by name."""
+        shapes = {name: tuple(shape) for name, shape in configured_shape.items()}
+        condition_dim = 0
+        if "summary_conditions" in shapes:
+            if self.summary_net is None:
+                raise ValueError("summary_conditions take a summary network, and this posterior has none")
+            shape = (None, *shapes["summary_conditions"][1:])
+            self.summary_scale = Standardization(shape[-1])
+            self.summary_scale.build()
+            if not self.summary_net.built:
+                self.summary_net.build(shape)
+            condition_dim += self.summary_net.compute_output_shape(shape)[-1]
+        if "direct_conditions" in shapes:
+            self.direct_scale = Standardization(shapes["direct_conditions"][-1])
+            self.direct_scale.build()
+            condition_dim += shapes["direct_conditions"][-1]
+        self.parameter_scale.build()
+        if not self.inference_net.built:
+            condition_shape = (None, condition_dim) if condition_dim else None
+            self.inference_net.build((None, self.inference_net.num_params), condition_shape)
+        self._shapes = {name: [None, *shape[1:]] for name, shape in shapes.items() if name in CONFIGURED}
+
+    def adapt(self, theta: np.ndarray, data: Data) -> None:
+        """Takes the data's layout and all means and standard deviations from training data.
+
+        Args:
+            theta: parameters (data sets, parameters).
+            data: an array or a dict of arrays, or an already configured dict; first axis the data sets.
+        """
+        configured = self.configure(data)
+        if not self.built:
+            self.build({name: np.shape(array) for name, array in configured.items()})
+            self.built = True
+        self.parameter_scale.adapt(self.transform.forward(theta)[0].numpy())
+        if self.summary_scale is not None:
+            self.summary_scale.adapt(configured["summary_conditions"], configured.get("summary_mask"))
+        if self.direct_scale is not None:
+            self.direct_scale.adapt(configured["direct_conditions"])
+
+    def configure(self, data: Data) -> dict[str, np.ndarray]:
+        """Raw data as summary_conditions, summary_mask and direct_conditions; an already configured dict as it is."""
+        if is_configured(data):
+            return {name: np.asarray(array) for name, array in data.items() if name != "parameters"}
+        if self.configurator is None:
+            self.configurator = Configurator.from_data(data, summary=self.summary_net is not None)
+        return self.configurator(data)
+
+    def prepare(self, configured: dict) -> dict[str, tf.Tensor]:
+        """Configured data, with or without parameters, as what the networks see: standardized, in their precision.
+
+        `parameters` comes with `log_det` (data sets,), the logarithm of what standardizing did to their density.
+        """
+        prepared = {}
+        if "parameters" in configured:
+            u, log_det = self.transform.forward(configured["parameters"])
+            prepared["parameters"] = tf.cast(self.parameter_scale(u), self.compute_dtype)
+            prepared["log_det"] = log_det + self.parameter_scale.log_det()
+        if self.summary_scale is not None:
+            prepared["summary_conditions"] = tf.cast(
+                self.summary_scale(configured["summary_conditions"]), self.compute_dtype
+            )
+        if "summary_mask" in configured:
+            prepared["summary_mask"] = tf.cast(configured["summary_mask"], "bool")
+        if self.direct_scale is not None:
+            prepared["direct_conditions"] = tf.cast(
+                self.direct_scale(configured["direct_conditions"]), self.compute_dtype
+            )
+        return prepared
+
+    def summarize(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """The learned summaries (data sets, summary_dim) of prepared data."""
+        mask = prepared.get("summary_mask")
+        return self.summary_net(prepared["summary_conditions"], mask=mask, training=training)
+
+    def compute_loss(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """The mean of −log q(θ | data) over prepared data (), on the parameters' own scale, plus the summary loss."""
+        summaries = self.summarize(prepared, training) if self.summary_scale is not None else None
+        z, log_det = self.inference_net(
+            prepared["parameters"], _condition(prepared, summaries), training=training
+        )
+        loss = -tf.reduce_mean(_log_normal(z) + log_det + tf.cast(prepared["log_det"], z.dtype))
+        if self.summary_loss_fun == "MMD" and summaries is not None:
+            loss += squared_mmd_to_normal(summaries, self.mmd_seed)
+        return loss
+
+    def call(self, configured: dict, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Configured data with parameters -> z (data sets, parameters) and log |det dz/dθ| (data sets,)."""
+        prepared = self.prepare(configured)
+        summaries = self.summarize(prepared, training) if self.summary_scale is not None else None
+        z, log_det = self.inference_net(
+            prepared["parameters"], _condition(prepared, summaries), training=training
+        )
+        return z, tf.cast(log_det, tf.float64) + prepared["log_det"]
+
+    def sample(self, data: Data, n_samples: int, seed: int | None = None) -> np.ndarray:
+        """Draws from the posterior of each data set.
+
+        Args:
+            data: an array, a dict of arrays, or a configured dict; first axis the data sets.
+            n_samples: number of draws for each.
+            seed: the same seed gives the same draws.
+
+        Returns:
+            Draws (data sets, n_samples, parameters), on the parameters' own scale and within their bounds.
+        """
+        configured = self._ready(data)
+        rng = np.random.default_rng(seed)
+        count = _length(configured)
+        draws = np.empty((count, n_samples, len(self.names)))
+        sets_at_once = max(1, _ROWS_AT_ONCE // n_samples)
+        for start in range(0, count, sets_at_once):
+            part = slice(start, start + sets_at_once)
+            condition = self._condition_of({name: array[part] for name, array in configured.items()})
+            # Draws of many data sets go in one piece, and those of one data set in several, so that memory is bounded.
+            for first in range(0, n_samples, _ROWS_AT_ONCE):
+                block = draws[part, first : first + _ROWS_AT_ONCE]
+                z = rng.standard_normal(block.shape, np.float32).astype(self.compute_dtype)
+                block[...] = self._invert(z, condition)
+        return draws
+
+    def log_prob(self, theta: np.ndarray, data: Data) -> np.ndarray:
+        """log q(θ | data) of one parameter vector for each data set.
+
+        Args:
+            theta: parameters (data sets, parameters), on their own scale.
+            data: as for `sample`.
+
+        Returns:
+            Log-densities (data sets,); −inf outside the bounds.
+        """
+        theta = np.asarray(theta, np.float64)
+        configured = self._ready(data)
+        count = _length(configured)
+        if theta.shape != (count, len(self.names)):
+            raise ValueError(
+                f"theta takes one parameter vector for each data set, shape ({count}, {len(self.names)}), "
+                f"got {theta.shape}"
+            )
+        log_prob = np.empty(count)
+        for start in range(0, count, _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            log_prob[part] = self._density(
+                {"parameters": theta[part], **{name: array[part] for name, array in configured.items()}}
+            )
+        return np.where(self.transform.inside(theta), log_prob, -np.inf)
+
+    log_posterior = log_prob
+
+    def _ready(self, data: Data) -> dict[str, np.ndarray]:
+        if not self.built:
+            raise ValueError("this posterior has seen no training data yet: train it, or load a trained one")
+        return self.configure(data)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _density(self, configured: dict) -> tf.Tensor:
+        z, log_det = self(configured)
+        return tf.cast(_log_normal(z), tf.float64) + log_det
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _condition_of(self, configured: dict) -> tf.Tensor | None:
+        prepared = self.prepare(configured)
+        summaries = self.summarize(prepared) if self.summary_scale is not None else None
+        condition = _condition(prepared, summaries)
+        return None if condition is None else condition[:, None, :]
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _invert(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        x, _ = self.inference_net(z, condition, inverse=True)
+        return self.transform.inverse(self.parameter_scale.inverse(x))
+
+    def save(self, path: str | Path) -> None:
+        """Writes everything that `load` needs into one .keras file, at once or not at all."""
+        from cinnflow.inference.saving import save_posterior
+
+        save_posterior(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> AmortizedPosterior:
+        """The posterior that `save` wrote."""
+        from cinnflow.inference.saving import read_posterior
+
+        return read_posterior(path)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "inference_net": keras.saving.serialize_keras_object(self.inference_net),
+            "summary_net": keras.saving.serialize_keras_object(self.summary_net),
+            "names": self.names,
+            "lower": [float(bound) if np.isfinite(bound) else None for bound in self.lower],
+            "upper": [float(bound) if np.isfinite(bound) else None for bound in self.upper],
+            "summary_loss_fun": self.summary_loss_fun,
+            "configurator": None if self.configurator is None else self.configurator.get_config(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> AmortizedPosterior:
+        config = dict(config)
+        for name in ("inference_net", "summary_net"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        if config["configurator"] is not None:
+            config["configurator"] = Configurator(**config["configurator"])
+        return cls(**config)
+
+    def get_build_config(self) -> dict:
+        return {"shapes": self._shapes}
+
+    def build_from_config(self, config: dict) -> None:
+        self.build(config["shapes"])
+        self.built = True
+
+
+def _bounds(name: str, bounds, default: float, num_params: int) -> np.ndarray:
+    values = np.array([default if bound is None else bound for bound in np.atleast_1d(bounds)], np.float64)
+    if values.shape not in ((1,), (num_params,)):
+        raise ValueError(f"{name} takes one bound, or one for each of {num_params} parameters, got {values.tolist()}")
+    return np.broadcast_to(values, (num_params,))
+
+
+def _length(configured: dict[str, np.ndarray]) -> int:
+    return len(next(iter(configured.values())))
+
+
+def _condition(prepared: dict[str, tf.Tensor], summaries: tf.Tensor | None) -> tf.Tensor | None:
+    """Summaries and direct conditions side by side; None where there are neither."""
+    parts = [part for part in (summaries, prepared.get("direct_conditions")) if part is not None]
+    return tf.concat(parts, axis=-1) if parts else None
+
+
+def _log_normal(z: tf.Tensor) -> tf.Tensor:
+    """Log-density (...,) of a standard normal distribution at z (..., parameters)."""
+    return -0.5 * tf.reduce_sum(tf.square(z), axis=-1) - 0.5 * math.log(2.0 * math.pi) * z.shape[-1]

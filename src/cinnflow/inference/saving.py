@@ -1,0 +1,115 @@
+"""One file for a trained posterior: written whole or not at all, the same bytes for the same posterior."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import keras
+
+import cinnflow
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
+
+FORMAT = 1
+_LABEL = "cinnflow.json"
+
+
+class PosteriorFileError(ValueError):
+    """A file that holds no posterior that this version can read; the message says why and what to do."""
+
+
+def save_posterior(posterior: AmortizedPosterior, path: str | Path) -> None:
+    """Writes a posterior to a .keras file: Keras' own archive with a label of format, version and digests.
+
+    Raises:
+        ValueError: for a posterior without weights yet, or a path with another suffix.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise ValueError(f"a posterior is saved to a path that ends in .keras, got {path}")
+    if not posterior.built:
+        raise ValueError("this posterior has no weights yet: train it before it is saved")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=path.parent) as folder:
+        draft = Path(folder) / "draft.keras"
+        keras.saving.save_model(posterior, draft)
+        with zipfile.ZipFile(draft) as archive:
+            entries = {name: archive.read(name) for name in sorted(archive.namelist())}
+        for name in ("metadata.json", "config.json"):
+            entries[name] = json.dumps(_without_traces(json.loads(entries[name]))).encode()
+        label = {"format": FORMAT, "version": cinnflow.__version__, "digests": _digests(entries)}
+        entries[_LABEL] = json.dumps(label, indent=1, sort_keys=True).encode()
+        draft.write_bytes(_archive(entries))
+        os.replace(draft, path)
+
+
+def read_posterior(path: str | Path) -> AmortizedPosterior:
+    """Reads a posterior that `save_posterior` wrote.
+
+    Raises:
+        FileNotFoundError: where there is no file.
+        PosteriorFileError: for a damaged or foreign file, one from a newer version, or one whose networks are unknown.
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        raise PosteriorFileError(f"{path} is damaged or no posterior at all ({error}); train again") from error
+    if _LABEL not in entries:
+        raise PosteriorFileError(f"{path} is no posterior saved by cinnflow: its archive has no {_LABEL}")
+    try:
+        label = json.loads(entries.pop(_LABEL))
+        saved_format, version, digests = label["format"], label["version"], label["digests"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise PosteriorFileError(f"{path} is damaged: its {_LABEL} cannot be read ({error}); train again") from error
+    if saved_format > FORMAT:
+        raise PosteriorFileError(
+            f"{path} was saved by cinnflow {version} in format {saved_format}, and cinnflow {cinnflow.__version__} reads "
+            f"formats up to {FORMAT}; use cinnflow {version} or newer"
+        )
+    if digests != _digests(entries):
+        raise PosteriorFileError(f"{path} is damaged: its content is not what was saved; train again")
+    return _deserialize(path, entries)
+
+
+def _deserialize(path: Path, entries: dict[str, bytes]) -> AmortizedPosterior:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "network.keras"
+        copy.write_bytes(_archive(entries))
+        try:
+            posterior = keras.saving.load_model(copy)
+        except (TypeError, ValueError, KeyError) as error:
+            raise PosteriorFileError(
+                f"{path} has networks that cannot be made again here; where a model file defines one of them as a Keras "
+                f"layer, import that file first. Keras says: {error}"
+            ) from error
+    if not isinstance(posterior, AmortizedPosterior):
+        raise PosteriorFileError(f"{path} holds a {type(posterior).__name__}, not an AmortizedPosterior")
+    return posterior
+
+
+def _without_traces(config):
+    """A configuration without the date, and without the memory addresses that Keras puts in."""
+    if isinstance(config, dict):
+        return {k: _without_traces(v) for k, v in config.items() if k not in ("date_saved", "shared_object_id")}
+    return [_without_traces(value) for value in config] if isinstance(config, list) else config
+
+
+def _digests(entries: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in entries.items()}
+
+
+def _archive(entries: dict[str, bytes]) -> bytes:
+    """A zip archive without times or anything else that changes from run to run."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content)
+    return buffer.getvalue()

@@ -1,0 +1,133 @@
+"""What a study wants and where it stands: splits, batches, files. The rules and the command line both ask here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cinnflow.config import ConfigError, Study, check_study
+from cinnflow.simulation.model_file import Model, load_model
+from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint
+from cinnflow.store.layout import Store, StoreError
+from cinnflow.store.seal import Manifest, read_manifest
+
+RESULTS = Path("results")
+STORES = RESULTS / "simulations"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked study with its model loaded.
+
+    Args:
+        study: the configuration.
+        model: the model file, loaded and bound.
+        fingerprint: of its simulations.
+    """
+
+    study: Study
+    model: Model
+    fingerprint: Fingerprint
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any], source: str = "the configuration") -> Plan:
+        """The plan of a configuration.
+
+        Raises:
+            ConfigError, ModelError: when either cannot be used, before anything has run.
+        """
+        study = check_study(dict(raw), source)
+        for name, path in study.observations.items():
+            if not Path(path).is_file():
+                raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
+        model = load_model(study.model, study.model_options)
+        return cls(study, model, fingerprint(model, study.model_options, study.seed))
+
+    @property
+    def folder(self) -> Path:
+        """Where the study's results stand."""
+        return RESULTS / self.study.study
+
+    @property
+    def model_path(self) -> str:
+        """The model file, as the configuration names it."""
+        return self.study.model
+
+    @property
+    def report(self) -> Path:
+        """The study's report."""
+        return self.folder / "report.html"
+
+    @property
+    def store(self) -> Store:
+        """The store of the study's simulations."""
+        return Store(STORES / f"{self.fingerprint.store_name}.zarr")
+
+    @property
+    def rounds(self) -> list[str]:
+        """Names of the splits that are trained on."""
+        return [f"round-{number}" for number in range(self.study.simulations.rounds)]
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of all splits that come from the prior."""
+        return [*self.rounds, "test"]
+
+    def batches(self, split: str) -> int:
+        """How many batches the study wants of a split."""
+        simulations = self.study.simulations
+        wanted = simulations.test if split == "test" else simulations.per_round
+        return math.ceil(wanted / simulations.batch_size)
+
+    def status_chunks(self, split: str) -> list[Path]:
+        """Commit records of the batches that the study wants of a split."""
+        folder = self.store.path / split / "status/c"
+        return [folder / str(batch) for batch in range(self.batches(split))]
+
+    def manifest_path(self, split: str) -> Path:
+        """Where the study's manifest of a split stands."""
+        return self.folder / "manifest" / f"{split}.json"
+
+    def manifest(self, split: str) -> Manifest | None:
+        """The study's manifest of a split, where there is one of just what the study wants now."""
+        path = self.manifest_path(split)
+        if not path.exists():
+            return None
+        try:
+            manifest = read_manifest(path)
+        except StoreError:
+            return None
+        wanted = (self.store.name, self.batches(split), self.study.simulations.batch_size)
+        return manifest if (manifest.store, manifest.batches, manifest.batch_size) == wanted else None
+
+    def rounded(self) -> list[str]:
+        """A line for each budget that is no multiple of the batch size."""
+        size = self.study.simulations.batch_size
+        wanted = {"per_round": self.study.simulations.per_round, "test": self.study.simulations.test}
+        return [
+            f"simulations.{key}: {value} is rounded up to {math.ceil(value / size) * size}, whole batches of {size}"
+            for key, value in wanted.items()
+            if value % size
+        ]
+
+    def check_batch_size(self) -> None:
+        """Checks that a store already begun has batches of the size that the study asks for.
+
+        Raises:
+            ConfigError: saying what to set.
+        """
+        begun, asked = self.store.batch_size(), self.study.simulations.batch_size
+        if begun is not None and begun != asked:
+            raise ConfigError(
+                f"simulations.batch_size: got {asked}, but {self.store.path} already holds batches of {begun}: "
+                f"set simulations.batch_size: {begun} to go on with it (the size changes no result)"
+            )
+
+    @cached_property
+    def reading_code(self) -> str:
+        """Digest of the model file's code that bears on results after simulation, and on no simulation."""
+        return code_digest(self.model.path, ("read_observation", "derived_quantities", "published"))

@@ -1,0 +1,51 @@
+"""Rule `seal`: checks a split that is complete and writes its metadata and the study's manifest of it."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from cinnflow.steps.common import run_step, say
+from cinnflow.store.layout import Store, place
+from cinnflow.store.seal import provenance, seal
+
+
+def main() -> None:
+    """Parses the arguments that the rule gives and seals the split."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", type=Path, required=True, help="the store's folder")
+    parser.add_argument("--split", required=True)
+    parser.add_argument("--batches", type=int, required=True)
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--max-failed", type=float, required=True)
+    parser.add_argument("--options", default="", help="what names the study on a command line, for messages")
+    parser.add_argument("--command", default="", help="the command that the user gave, for provenance")
+    parser.add_argument("--manifest", type=Path, required=True, help="the manifest to write")
+    run_step(lambda: _seal(parser.parse_args()))
+
+
+def _seal(args: argparse.Namespace) -> None:
+    manifest, effort = seal(Store(args.store), args.split, args.batches, args.batch_size, args.max_failed, args.options)
+    _record(args.manifest.parent / "provenance.json", args.split, provenance(effort, args.command))
+    place(args.manifest, manifest.text().encode(), args.manifest.with_suffix(".temporary"))
+    say(f"{args.split}: sealed, {manifest.counts['ok']} of {manifest.simulations} simulations succeeded")
+
+
+def _record(path: Path, split: str, entry: dict[str, object]) -> None:
+    """Sets a split's entry of provenance.json, which the seals of all splits share."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        entries = json.loads(path.read_text()) if path.exists() else {}
+        content = json.dumps({**entries, split: entry}, indent=1, sort_keys=True) + "\n"
+        place(path, content.encode(), path.with_suffix(".temporary"))
+    finally:
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()

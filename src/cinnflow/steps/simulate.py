@@ -1,0 +1,55 @@
+"""Rule `simulate`: runs one batch of simulations and commits it to the store."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from cinnflow.simulation.model_file import ModelError, load_model
+from cinnflow.simulation.workers import Limits
+from cinnflow.steps.common import run_step, say
+from cinnflow.store.batch import Batch, run_batch
+from cinnflow.store.fingerprint import fingerprint
+from cinnflow.store.layout import Store
+from cinnflow.store.progress import progress_line
+from cinnflow.store.seal import withdraw_stale
+
+
+def main() -> None:
+    """Parses the arguments that the rule gives and runs the batch."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", type=Path, required=True, help="the store's folder")
+    parser.add_argument("--split", required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--batches", type=json.loads, required=True, help="batches wanted of each split, as JSON")
+    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--timeout", type=json.loads, required=True, help="seconds, or null")
+    parser.add_argument("--attempts", type=int, required=True)
+    parser.add_argument("--keep-failed", type=int, required=True)
+    run_step(lambda: _simulate(parser.parse_args()))
+
+
+def _simulate(args: argparse.Namespace) -> None:
+    model = load_model(args.model, args.options)
+    meaning = fingerprint(model, args.options, args.seed)
+    store = Store(args.store)
+    if meaning.store_name != store.name:
+        raise ModelError(
+            f"{args.model} means other simulations than when this run started, {meaning.store_name} instead of "
+            f"{store.name}: it was edited while jobs ran. Start snakemake again; what is finished is kept"
+        )
+    batch = Batch(store, args.split, args.batch, args.batch_size)
+    limits = Limits(args.threads, args.timeout, args.attempts, args.keep_failed)
+    run_batch(batch, model.generative, args.seed, meaning.parts, limits)
+    for path in withdraw_stale(store.path.parent.parent, batch):
+        say(f"cinnflow: {batch.split}, batch {batch.number} came out differently: {path} no longer holds, seal anew")
+    say(progress_line(batch, args.batches[args.split]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Training: compiled updates, regimes, data and history."""

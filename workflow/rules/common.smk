@@ -1,0 +1,44 @@
+import json
+import sys
+
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import RerunTrigger
+
+from cinnflow.plan import Plan
+from cinnflow.steps.common import PLAIN
+from cinnflow.steps.lock import Lock, Locked
+
+# The steps run the library that stands beside the rules, in the Python that runs snakemake.
+SRC = Path(workflow.basedir) / "src"
+STEP = f"PYTHONPATH={SRC} {sys.executable} -m cinnflow.steps"
+CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]
+SOURCE = CONFIG_FILES[0] if CONFIG_FILES else "config.yaml"
+OPTIONS = f" --configfile {SOURCE}" if CONFIG_FILES else ""
+COMMAND = " ".join(["snakemake", *sys.argv[1:]])
+
+try:
+    PLAN = Plan.of(config, SOURCE)
+    PLAN.check_batch_size()
+except PLAIN as error:
+    raise WorkflowError(f"cinnflow: {error}") from None
+
+LOCK = Lock(PLAN.folder)
+
+
+def as_json(value):
+    """Settings as one word of a command line, and as one parameter that Snakemake compares."""
+    return json.dumps(value, sort_keys=True)
+
+
+onstart:
+    # Under Snakemake's own settings an edited rule would run everything behind it again.
+    if RerunTrigger.CODE in workflow.dag_settings.rerun_triggers:
+        raise WorkflowError("cinnflow: no profile is active: add --workflow-profile workflow/profiles/default")
+    for line in PLAN.rounded():
+        logger.info(f"cinnflow: {line}")
+    try:
+        LOCK.acquire()
+    except Locked as error:
+        raise WorkflowError(f"cinnflow: {error}") from None

@@ -1,0 +1,62 @@
+# A job's commit record is its one output. Nothing about a study stands in a job's params or inputs: the store's name,
+# which is the fingerprint of what a simulation means, is all that its result depends on.
+SIMULATIONS = PLAN.study.simulations
+MODEL = PLAN.model_path
+MODEL_OPTIONS = as_json(PLAN.study.model_options)
+BATCHES = as_json({split: PLAN.batches(split) for split in PLAN.splits})
+TIMEOUT = as_json(SIMULATIONS.timeout)
+
+
+rule simulate:
+    output:
+        # `update`: Snakemake does not delete the record of a finished batch whose job it never saw end.
+        update("results/simulations/{store}.zarr/{split}/status/c/{batch}"),
+    wildcard_constraints:
+        store="[^/]+",
+        split=r"round-\d+|test",
+        batch=r"\d+",
+    log:
+        "results/simulations/logs/{store}/{split}-{batch}.log",
+    threads: SIMULATIONS.threads
+    resources:
+        mem_mb=1000,
+    group:
+        "simulate"
+    shell:
+        "{STEP}.simulate --store results/simulations/{wildcards.store}.zarr --split {wildcards.split}"
+        " --batch {wildcards.batch} --batch-size {SIMULATIONS.batch_size} --batches {BATCHES:q}"
+        " --model {MODEL:q} --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed}"
+        " --threads {threads} --timeout {TIMEOUT} --attempts {SIMULATIONS.attempts}"
+        " --keep-failed {SIMULATIONS.keep_failed} 2> {log:q}"
+
+
+def unsealed(wildcards):
+    """Commit records that a seal waits for: none where the study's manifest lists just what it wants already."""
+    return [] if PLAN.manifest(wildcards.split) else PLAN.status_chunks(wildcards.split)
+
+
+def refused(wildcards):
+    """Whether a sealed split holds more failures than the study now allows."""
+    manifest = PLAN.manifest(wildcards.split)
+    return manifest is not None and manifest.failed_share > SIMULATIONS.max_failed
+
+
+rule seal:
+    input:
+        unsealed,
+    output:
+        f"{PLAN.folder}/manifest/{{split}}.json",
+    params:
+        store=PLAN.store.name,
+        batches=lambda wildcards: PLAN.batches(wildcards.split),
+        batch_size=SIMULATIONS.batch_size,
+        refused=refused,
+    wildcard_constraints:
+        split=r"round-\d+|test",
+    log:
+        f"{PLAN.folder}/logs/seal-{{split}}.log",
+    localrule: True
+    shell:
+        "{STEP}.seal --store {PLAN.store.path} --split {wildcards.split} --batches {params.batches}"
+        " --batch-size {params.batch_size} --max-failed {SIMULATIONS.max_failed} --options=\"{OPTIONS}\""
+        " --command {COMMAND:q} --manifest {output:q} 2> {log:q}"
