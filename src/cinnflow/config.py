@@ -44,7 +44,6 @@ class Simulations(Section):
     attempts: PositiveInt = Field(1, description="tries for a simulation that crashes or times out")
     max_failed: Share = Field(0.05, description="share of failed simulations above which a split does not seal")
     keep_failed: Count = Field(0, description="working folders of failed simulations to keep, beside the store")
-    predictive: PositiveInt = Field(256, description="posterior predictive simulations for each observation")
 
 
 class SummaryNetwork(Section):
@@ -75,9 +74,15 @@ class Training(Section):
     """How the network is fitted."""
 
     regime: Literal["rounds", "offline"] = "rounds"
-    epochs: PositiveInt = 100
-    batch_size: PositiveInt = 64
-    learning_rate: PositiveFloat = 1e-3
+    epochs: PositiveInt = Field(100, description="largest number of passes over the simulations")
+    batch_size: PositiveInt = Field(64, description="simulations in one update")
+    learning_rate: PositiveFloat = Field(1e-3, description="first learning rate; it falls to zero along a cosine")
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="share of the simulations that is held back to find the best weights"
+    )
+    patience: PositiveInt | None = Field(
+        20, description="epochs without a lower validation loss after which training stops; null: never"
+    )
 
 
 class Sbc(Section):
@@ -104,6 +109,15 @@ class Diagnostics(Section):
     losses: Losses = Losses()
 
 
+class Posterior(Section):
+    """What is computed for each observation."""
+
+    draws: Annotated[int, Field(ge=2, strict=True)] = Field(
+        4000, description="posterior draws for each observed data set"
+    )
+    predictive: PositiveInt = Field(256, description="simulations with parameters drawn from the posterior")
+
+
 class Study(Section):
     """One study: a model, a simulation budget, a network, a training regime, diagnostics and observations."""
 
@@ -115,6 +129,7 @@ class Study(Section):
     network: Network = Network()
     training: Training = Training()
     diagnostics: Diagnostics = Diagnostics()
+    posterior: Posterior = Posterior()
     observations: dict[str, str] = Field({}, description="observed data: a name, and the path of its file")
 
     @field_validator("study")

@@ -77,6 +77,24 @@ class Plan:
         """Names of all splits that come from the prior."""
         return [*self.rounds, "test"]
 
+    @property
+    def newest_fits(self) -> list[Path]:
+        """The .keras files, one a member, of the fit that results are computed from."""
+        return self.fits(self.rounds[-1])
+
+    def fits(self, last_round: str) -> list[Path]:
+        """The .keras files of the fit to all rounds up to one."""
+        folder = self.folder / "fit"
+        if self.study.training.regime == "rounds":
+            folder = folder / last_round
+        return [folder / "member-0" / "network.keras"]
+
+    @property
+    def histories(self) -> list[Path]:
+        """What every training of the study has written, from the first round on."""
+        rounds = self.rounds if self.study.training.regime == "rounds" else self.rounds[-1:]
+        return [fit.parent / "history.csv" for name in rounds for fit in self.fits(name)]
+
     def batches(self, split: str) -> int:
         """How many batches the study wants of a split."""
         simulations = self.study.simulations
@@ -104,6 +122,10 @@ class Plan:
         wanted = (self.store.name, self.batches(split), self.study.simulations.batch_size)
         return manifest if (manifest.store, manifest.batches, manifest.batch_size) == wanted else None
 
+    def read(self, split: str) -> Manifest:
+        """The study's manifest of a split that is sealed."""
+        return read_manifest(self.manifest_path(split))
+
     def rounded(self) -> list[str]:
         """A line for each budget that is no multiple of the batch size."""
         size = self.study.simulations.batch_size
@@ -126,6 +148,30 @@ class Plan:
                 f"simulations.batch_size: got {asked}, but {self.store.path} already holds batches of {begun}: "
                 f"set simulations.batch_size: {begun} to go on with it (the size changes no result)"
             )
+
+    @property
+    def predictive_batch_size(self) -> int:
+        """Predictive simulations that one job runs."""
+        return min(self.study.simulations.batch_size, self.study.posterior.predictive)
+
+    @property
+    def predictive_batches(self) -> int:
+        """Jobs for the predictive simulations of one observation."""
+        return math.ceil(self.study.posterior.predictive / self.predictive_batch_size)
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The configuration without what says only how simulations are run: what the report shows and depends on."""
+        config = self.study.model_dump()
+        for key in ("threads", "timeout", "attempts", "keep_failed"):
+            del config["simulations"][key]
+        return config
+
+    @property
+    def readme(self) -> Path | None:
+        """The model's own README, where it has one."""
+        path = Path(self.study.model).parent / "README.md"
+        return path if path.is_file() else None
 
     @cached_property
     def reading_code(self) -> str:

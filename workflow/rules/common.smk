@@ -13,6 +13,8 @@ from cinnflow.steps.lock import Lock, Locked
 # The steps run the library that stands beside the rules, in the Python that runs snakemake.
 SRC = Path(workflow.basedir) / "src"
 STEP = f"PYTHONPATH={SRC} {sys.executable} -m cinnflow.steps"
+STORES = "results/simulations"
+OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores", "latent"]
 CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]
 SOURCE = CONFIG_FILES[0] if CONFIG_FILES else "config.yaml"
 OPTIONS = f" --configfile {SOURCE}" if CONFIG_FILES else ""

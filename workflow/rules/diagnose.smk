@@ -1,0 +1,61 @@
+# One rule a diagnostic. Each names its own module among its inputs, so that an edit reruns it and the report alone.
+MODULES = SRC / "cinnflow" / "diagnostics"
+SETTINGS = PLAN.study.diagnostics.model_dump()
+
+
+for diagnostic in OF_DRAWS:
+
+    rule:
+        name:
+            diagnostic
+        input:
+            draws=rules.draws.output,
+            module=MODULES / f"{diagnostic}.py",
+        output:
+            table=f"{PLAN.folder}/diagnostics/{diagnostic}.csv",
+            figure=f"{PLAN.folder}/diagnostics/{diagnostic}.png",
+        params:
+            diagnostic=diagnostic,
+            settings=as_json(SETTINGS.get(diagnostic, {})),
+        log:
+            f"{PLAN.folder}/logs/{diagnostic}.log",
+        resources:
+            mem_mb=2000,
+        shell:
+            "{STEP}.diagnose {params.diagnostic} --settings {params.settings:q} --draws $(dirname {input.draws:q})"
+            " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
+
+
+rule losses:
+    input:
+        histories=PLAN.histories,
+        module=MODULES / "losses.py",
+    output:
+        table=f"{PLAN.folder}/diagnostics/losses.csv",
+        figure=f"{PLAN.folder}/diagnostics/losses.png",
+    params:
+        settings=as_json(SETTINGS["losses"]),
+        histories=[str(history) for history in PLAN.histories],
+    log:
+        f"{PLAN.folder}/logs/losses.log",
+    localrule: True
+    shell:
+        "{STEP}.diagnose losses --settings {params.settings:q} --histories {input.histories:q}"
+        " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
+
+
+rule failures:
+    input:
+        manifests=[PLAN.manifest_path(split) for split in PLAN.splits],
+        module=MODULES / "failures.py",
+    output:
+        table=f"{PLAN.folder}/diagnostics/failures.csv",
+        figure=f"{PLAN.folder}/diagnostics/failures.png",
+    params:
+        splits=PLAN.splits,
+    log:
+        f"{PLAN.folder}/logs/failures.log",
+    localrule: True
+    shell:
+        "{STEP}.diagnose failures --stores {STORES} --manifests {input.manifests:q}"
+        " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"

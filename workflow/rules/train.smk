@@ -1,0 +1,65 @@
+# The fit to a round reads all rounds up to it and goes on from the fit before. With any other regime there is one fit.
+NETWORK = PLAN.study.network.model_dump()
+TRAINING = PLAN.study.training.model_dump()
+
+
+def rounds_of(wildcards):
+    """Splits that a fit is trained on."""
+    if not wildcards.stage:
+        return PLAN.rounds
+    return PLAN.rounds[: PLAN.rounds.index(wildcards.stage.rstrip("/")) + 1]
+
+
+def fit_before(wildcards):
+    """The same member's fit to the rounds before, where there are any."""
+    earlier = rounds_of(wildcards)[:-1] if wildcards.stage else []
+    return [PLAN.fits(earlier[-1])[int(wildcards.member)]] if earlier else []
+
+
+rule train:
+    input:
+        manifests=lambda wildcards: [PLAN.manifest_path(split) for split in rounds_of(wildcards)],
+        before=fit_before,
+    output:
+        fit=f"{PLAN.folder}/fit/{{stage}}member-{{member}}/network.keras",
+        history=f"{PLAN.folder}/fit/{{stage}}member-{{member}}/history.csv",
+    params:
+        network=as_json(NETWORK),
+        training=as_json(TRAINING),
+        seed=PLAN.study.seed,
+        rounds=rounds_of,
+    wildcard_constraints:
+        stage=r"(round-\d+/)?",
+        member=r"\d+",
+    log:
+        f"{PLAN.folder}/logs/train-{{stage}}member-{{member}}.log",
+    threads: 4
+    resources:
+        mem_mb=4000,
+        gpu=0,
+    shell:
+        "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --network {params.network:q}"
+        " --training {params.training:q} --seed {params.seed} --warm-start {input.before:q} --threads {threads}"
+        " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
+
+
+rule draws:
+    input:
+        manifest=PLAN.manifest_path("test"),
+        fits=PLAN.newest_fits,
+    output:
+        # The artifact's zarr.json, which holds a digest of the rest and is written last.
+        f"{PLAN.folder}/draws/test.zarr/zarr.json",
+    params:
+        draws=PLAN.study.diagnostics.draws,
+        seed=PLAN.study.seed,
+        code=PLAN.reading_code,
+    log:
+        f"{PLAN.folder}/logs/draws.log",
+    threads: 4
+    resources:
+        mem_mb=4000,
+    shell:
+        "{STEP}.draws --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model {MODEL:q}"
+        " --options {MODEL_OPTIONS:q} --draws {params.draws} --seed {params.seed} --threads {threads}"
+        " --out $(dirname {output:q}) 2> {log:q}"

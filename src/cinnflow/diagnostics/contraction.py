@@ -56,7 +56,9 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         scores = -stats.norm.ppf(fractional_ranks(marginal.draws, marginal.truths, rng))
         count, known = len(scores), marginal_skill(marginal.draws, marginal.truths)
         mean, sd = marginal.draws.mean(axis=1), marginal.draws.std(axis=1, ddof=1)
-        contraction = 1 - sd**2 / marginal.truths.var(ddof=1)
+        prior_variance = marginal.truths.var(ddof=1)
+        contraction = 1 - sd**2 / prior_variance if prior_variance > 0 else np.zeros(count)
+        z_score = np.divide(mean - marginal.truths, sd, out=np.full(count, np.nan), where=sd > 0)
         bias_p = 2 * stats.norm.sf(abs(scores.mean()) * np.sqrt(count))
         squares = np.sum(scores**2)
         width_p = min(1.0, 2 * min(stats.chi2.cdf(squares, count), stats.chi2.sf(squares, count)))
@@ -65,7 +67,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
                 {
                     "parameter": marginal.name,
                     "data_set": marginal.data_sets,
-                    "z_score": (mean - marginal.truths) / sd,
+                    "z_score": z_score,
                     "contraction": contraction,
                     "mean_contraction": contraction.mean(),
                     "bias": scores.mean(),
@@ -94,7 +96,7 @@ def plot(table: pd.DataFrame) -> Figure:
         axis.scatter(shown["contraction"], shown["z_score"], s=6, color=style.BLUE, alpha=0.4, lw=0)
         axis.axvline(rows["mean_contraction"].iloc[0], color=style.RED, lw=1.2)
         lowest = min(-0.05, shown["contraction"].quantile(0.01))
-        highest = 1.1 * max(4.0, shown["z_score"].abs().quantile(0.995))
+        highest = 1.1 * np.nanmax([4.0, shown["z_score"].abs().quantile(0.995)])
         axis.set(xlim=(lowest, 1.02), ylim=(-highest, highest))
         style.title(axis, name)
         style.note(axis, f"mean contraction {rows['mean_contraction'].iloc[0]:.2f}", style.RED, top=False)

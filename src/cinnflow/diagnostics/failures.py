@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -13,9 +14,9 @@ from cinnflow.diagnostics import style, verdicts
 
 TITLE = "Where simulations fail"
 CAPTION = (
-    "Share of the simulations that failed, by the value of each parameter, in bins that hold equally many; colours "
-    "tell the reason. Failures are left out of training, so the posterior holds for parameters whose simulation "
-    "succeeds. Where the share depends on a parameter, the prior is cut there."
+    "Share of the simulations that failed, by the value of each parameter, in bins that hold equally many, drawn "
+    "equally wide; colours tell the reason. Failures are left out of training, so the posterior holds for parameters"
+    " whose simulation succeeds. Where the share depends on a parameter, the prior is cut there."
 )
 
 OK = "ok"
@@ -68,12 +69,11 @@ def plot(table: pd.DataFrame) -> Figure:
         for reason, colour in zip(reasons, _COLOURS, strict=False):
             here = rows[rows["reason"] == reason]
             share = 100 * here["failed"].to_numpy() / np.maximum(here["simulations"].to_numpy(), 1)
-            edges = np.append(here["left"], here["right"].iloc[-1])
-            axis.stairs(base + share, edges, baseline=base, fill=True, color=colour, label=reason)
+            axis.stairs(base + share, np.arange(len(here) + 1), baseline=base, fill=True, color=colour, label=reason)
             base = base + share
-        axis.set_xlim(rows["left"].min(), rows["right"].max())
         axis.set_ylim(0, max(1.0, 1.1 * float(np.max(base))))
         style.few_ticks(axis)
+        _label_bins(axis, rows[rows["reason"] == rows["reason"].iloc[0]])
         style.title(axis, name)
     style.label_outer(panels[0], "", "failed (%)")
     if reasons:
@@ -100,6 +100,14 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
         word, what = (verdicts.UNEVEN, "depend") if p_value <= limit else (verdicts.PASS, "do not visibly depend")
         judged.append((name, failed / total, word, f"{failed} failures of {total} {what} on it (p = {p_value:.1g})"))
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
+
+
+def _label_bins(axis: Axes, bins: pd.DataFrame) -> None:
+    """Writes the parameter's value at the first, middle and last edge of bins drawn equally wide."""
+    edges = np.append(bins["left"], bins["right"].iloc[-1])
+    shown = sorted({0, len(bins) // 2, len(bins)})
+    axis.set_xticks(shown, [f"{edges[edge]:.3g}" for edge in shown])
+    axis.set_xlim(0, len(bins))
 
 
 def _homogeneity(failed: np.ndarray, simulations: np.ndarray) -> float:

@@ -75,7 +75,7 @@ def plot(table: pd.DataFrame) -> Figure:
     axis.set_xlim(min(-0.05, (shown["skill"] - 2 * shown["skill_error"]).min()), 1)
     axis.set_xlabel("skill over the prior", fontsize=style.LABEL_SIZE)
     for row in table[table["score"] == _LOG].itertuples():
-        text = f"mean log density of the true values: {row.value:.3f} ± {row.standard_error:.3f} nats"
+        text = f"mean log density of the true values: {row.value:.3f} ± {row.standard_error:.3f} nats".replace("-", "−")
         axis.set_title(text, fontsize=style.LABEL_SIZE, loc="left")
     return figure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from cinnflow.diagnostics.verdicts import FAIL, PASS, UNEVEN, UNFINISHED, UNINFORMATIVE, WORST_FIRST, worst
@@ -15,7 +16,7 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
     """One row a parameter: every diagnostic's number and verdict, and the worst of them.
 
     A diagnostic that judges something other than single parameters (all of them jointly, or each fit) gives every row
-    its worst verdict.
+    its worst verdict; one that judges other parameters leaves a row without one.
 
     Args:
         verdicts: each diagnostic's name and what its `verdict` returned.
@@ -27,15 +28,18 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
     rows = []
     for name in names:
         row: dict[str, object] = {"parameter": name}
-        reasons = []
+        words, reasons = [], []
         for diagnostic, judged in verdicts.items():
-            mine = judged[judged["parameter"] == name]
-            mine = mine if len(mine) else judged
+            by_parameter = judged["parameter"].isin(names).any()
+            mine = judged[judged["parameter"] == name] if by_parameter else judged
+            if mine.empty:
+                row |= {diagnostic: np.nan, f"{diagnostic}_verdict": ""}
+                continue
             deciding = mine[mine["verdict"] == worst(mine["verdict"])].iloc[0]
             row |= {diagnostic: deciding["value"], f"{diagnostic}_verdict": deciding["verdict"]}
+            words.append(deciding["verdict"])
             if deciding["verdict"] != PASS:
                 reasons.append(f"{diagnostic}: {deciding['reason']}")
-        words = [row[f"{diagnostic}_verdict"] for diagnostic in verdicts]
         rows.append({"parameter": name, "verdict": worst(words), "reason": "; ".join(reasons)} | row)
     return pd.DataFrame(rows)
 

@@ -58,7 +58,7 @@ def gamma(values: np.ndarray) -> float:
     count, points = len(values), evaluation_points(len(values))
     counts = np.rint(ecdf(values) * count)
     tails = np.minimum(stats.binom.cdf(counts, count, points), stats.binom.sf(counts - 1, count, points))
-    return float(min(1.0, 2 * tails.min()))
+    return float(2 * tails.min())
 
 
 def p_value(values: np.ndarray) -> float:

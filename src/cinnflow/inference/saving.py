@@ -80,16 +80,19 @@ def read_posterior(path: str | Path) -> AmortizedPosterior:
 
 
 def _deserialize(path: Path, entries: dict[str, bytes]) -> AmortizedPosterior:
+    for name in _registered_names(json.loads(entries["config.json"])):
+        if keras.saving.get_registered_object(name) is None:
+            raise PosteriorFileError(
+                f"{path} has a network of the class {name!r}, which is not known here: import the file that defines it, "
+                "decorated with keras.saving.register_keras_serializable, before the posterior is loaded"
+            )
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "network.keras"
         copy.write_bytes(_archive(entries))
         try:
             posterior = keras.saving.load_model(copy)
         except (TypeError, ValueError, KeyError) as error:
-            raise PosteriorFileError(
-                f"{path} has networks that cannot be made again here; where a model file defines one of them as a Keras "
-                f"layer, import that file first. Keras says: {error}"
-            ) from error
+            raise PosteriorFileError(f"{path} has networks that cannot be made again here: {error}") from error
     if not isinstance(posterior, AmortizedPosterior):
         raise PosteriorFileError(f"{path} holds a {type(posterior).__name__}, not an AmortizedPosterior")
     return posterior
@@ -100,6 +103,14 @@ def _without_traces(config):
     if isinstance(config, dict):
         return {k: _without_traces(v) for k, v in config.items() if k not in ("date_saved", "shared_object_id")}
     return [_without_traces(value) for value in config] if isinstance(config, list) else config
+
+
+def _registered_names(config) -> set[str]:
+    """The names of all classes in a configuration that are not Keras' own."""
+    if isinstance(config, dict):
+        own = {config["registered_name"]} if config.get("registered_name") and config.get("module") != "keras" else set()
+        return own.union(*map(_registered_names, config.values()))
+    return set().union(*map(_registered_names, config)) if isinstance(config, list) else set()
 
 
 def _digests(entries: dict[str, bytes]) -> dict[str, str]:

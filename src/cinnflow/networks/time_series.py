@@ -1,34 +1,40 @@
-"""A summary of a time series: local features, then a memory that runs over them."""
+"""A summary of a time series: local features by convolution, then attention to the times that matter."""
 
 from __future__ import annotations
+
+import math
 
 import keras
 from keras import ops
 
+from cinnflow.networks.attention import AttentionPooling
 from cinnflow.networks.masking import masked_mean, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
+
+_PERIODS = (4.0, 16.0, 64.0, 256.0, 1024.0)
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
 class TimeSeriesNetwork(keras.Layer):
-    """A summary of a time series: convolutions of several widths, then a recurrent network, then a dense one.
+    """A summary of a time series: convolutions of several widths, attention pooling over time, then a dense network.
 
-    The dense network sees the recurrent network's last state and the average of the convolutions' features. A missing
-    time step counts as zero in the convolutions, with a channel that says whether a step is there; the recurrent
-    network skips it.
+    Attention sees each step's features, its inputs and its time, as sines and cosines of several periods. Learned queries
+    look at the whole series at once, so that neither compilation nor an update grows with a loop over time. A missing step
+    counts as zero in the convolutions, beside a channel that says which steps are there, and gets no attention.
 
     Args:
         summary_dim: number of learned summary statistics.
         filters: number of features for each kernel size.
         kernel_sizes: widths of the convolutions of one layer, in time steps.
         num_conv_layers: number of such layers.
-        recurrent_units: size of the recurrent network's state.
-        units: width of the dense network.
+        num_seeds: number of learned queries.
+        num_heads: number of attention heads.
+        units: width of attention and of the dense network; a multiple of `num_heads`.
         activation: activation of convolutions and dense layers.
         seed: seed of the initial weights.
 
     Reference:
-        Radev et al. (2020), BayesFlow, arXiv:2003.06281; Cho et al. (2014), gated recurrent units, arXiv:1406.1078.
+        Lee et al. (2019), Set transformer, arXiv:1810.00825; Vaswani et al. (2017), arXiv:1706.03762 (times as waves).
     """
 
     def __init__(
@@ -37,7 +43,8 @@ class TimeSeriesNetwork(keras.Layer):
         filters: int = 16,
         kernel_sizes: tuple[int, ...] = (1, 3, 5),
         num_conv_layers: int = 2,
-        recurrent_units: int = 32,
+        num_seeds: int = 4,
+        num_heads: int = 4,
         units: int = 64,
         activation: str = "swish",
         seed: int = 0,
@@ -48,21 +55,18 @@ class TimeSeriesNetwork(keras.Layer):
         self.filters = filters
         self.kernel_sizes = tuple(kernel_sizes)
         self.num_conv_layers = num_conv_layers
-        self.recurrent_units = recurrent_units
+        self.num_seeds = num_seeds
+        self.num_heads = num_heads
         self.units = units
         self.activation = activation
         self.seed = seed
 
-        seeds = iter(child_seeds(seed, num_conv_layers * len(self.kernel_sizes) + 4))
+        seeds = iter(child_seeds(seed, num_conv_layers * len(self.kernel_sizes) + 2))
         self.convolutions = [
             [self._convolution(size, next(seeds)) for size in self.kernel_sizes] for _ in range(num_conv_layers)
         ]
-        self.recurrent = keras.layers.GRU(
-            recurrent_units,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
-            seed=next(seeds),
-            dtype=self.dtype_policy,
+        self.pooling = AttentionPooling(
+            num_seeds, units, num_heads, activation, seed=next(seeds), dtype=self.dtype_policy
         )
         self.dense = Mlp(2, units, activation, summary_dim, seed=next(seeds), dtype=self.dtype_policy)
 
@@ -83,16 +87,19 @@ class TimeSeriesNetwork(keras.Layer):
             for convolution in layer:
                 convolution.build((batch, steps, width))
             width = self.filters * len(self.kernel_sizes)
-        self.recurrent.build((batch, steps, width))
-        self.dense.build((batch, self.recurrent_units + width))
+        self.pooling.build((batch, steps, channels + 1 + width + 2 * len(_PERIODS)))
+        self.dense.build((batch, self.num_seeds * self.units + width))
 
     def call(self, x, mask=None, training: bool = False):
         """x (n, time steps, channels), mask (n, time steps) true where a step is there -> (n, summary_dim)."""
         x = zero_missing(ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1), mask)
+        features = x
         for layer in self.convolutions:
-            x = zero_missing(ops.concatenate([convolution(x) for convolution in layer], axis=-1), mask)
-        state = self.recurrent(x, mask=mask)
-        return self.dense(ops.concatenate([state, masked_mean(x, mask)], axis=-1))
+            features = ops.concatenate([convolution(features) for convolution in layer], axis=-1)
+            features = zero_missing(features, mask)
+        pooled = self.pooling(ops.concatenate([x, features, _waves(x)], axis=-1), mask=mask)
+        pooled = ops.reshape(pooled, (ops.shape(x)[0], self.num_seeds * self.units))
+        return self.dense(ops.concatenate([pooled, masked_mean(features, mask)], axis=-1))
 
     def compute_output_shape(self, x_shape, mask_shape=None):
         return (x_shape[0], self.summary_dim)
@@ -104,8 +111,17 @@ class TimeSeriesNetwork(keras.Layer):
             "filters": self.filters,
             "kernel_sizes": self.kernel_sizes,
             "num_conv_layers": self.num_conv_layers,
-            "recurrent_units": self.recurrent_units,
+            "num_seeds": self.num_seeds,
+            "num_heads": self.num_heads,
             "units": self.units,
             "activation": self.activation,
             "seed": self.seed,
         }
+
+
+def _waves(x):
+    """Sines and cosines (n, time steps, 2 * periods) of the number of each step."""
+    steps = ops.arange(ops.shape(x)[1], dtype=x.dtype)
+    phases = steps[:, None] * (2.0 * math.pi / ops.convert_to_tensor(_PERIODS, dtype=x.dtype))
+    waves = ops.concatenate([ops.sin(phases), ops.cos(phases)], axis=-1)
+    return ops.broadcast_to(waves, (ops.shape(x)[0], *ops.shape(waves)))

@@ -19,19 +19,24 @@ from cinnflow.store.seal import withdraw_stale
 def main() -> None:
     """Parses the arguments that the rule gives and runs the batch."""
     parser = argparse.ArgumentParser(description=__doc__)
+    add_simulation_arguments(parser)
+    parser.add_argument("--batches", type=json.loads, required=True, help="batches wanted of each split, as JSON")
+    parser.add_argument("--keep-failed", type=int, required=True)
+    run_step(lambda: _simulate(parser.parse_args()))
+
+
+def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which batch to run, of which model, and how."""
     parser.add_argument("--store", type=Path, required=True, help="the store's folder")
     parser.add_argument("--split", required=True)
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--batch-size", type=int, required=True)
-    parser.add_argument("--batches", type=json.loads, required=True, help="batches wanted of each split, as JSON")
     parser.add_argument("--model", required=True, help="the model file")
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--timeout", type=json.loads, required=True, help="seconds, or null")
     parser.add_argument("--attempts", type=int, required=True)
-    parser.add_argument("--keep-failed", type=int, required=True)
-    run_step(lambda: _simulate(parser.parse_args()))
 
 
 def _simulate(args: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits, Task, run_all
 from cinnflow.store.description import Description, read_description, write_description
 from cinnflow.store.journal import Entry, Journal, open_journal
-from cinnflow.store.layout import RECORDS, STATUS, Store, StoreError, decode, encode, place
+from cinnflow.store.layout import RECORDS, STATUS, Store, StoreError, decode, encode, place, theta_spec
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def run_batch(
 
     with open_journal(batch.journal, waiting) as journal:
         try:
-            if batch.committed:
+            if batch.committed and _holds(batch, theta):
                 log.info("batch %d of %s is in the store already", batch.number, batch.split)
             else:
                 entries = _complete(batch, model, seed, limits, theta, journal, progress)
@@ -132,9 +132,23 @@ def _complete(
         done[task.index] = entry
         if outcome.status is not Status.OK:
             lines = outcome.message.splitlines()
-            log.warning("simulation %d %s: %s", task.index, outcome.status.label, "; ".join({lines[0]: 0, lines[-1]: 0}))
+            log.warning(
+                "simulation %d %s: %s", task.index, outcome.status.label, "; ".join({lines[0]: 0, lines[-1]: 0})
+            )
         progress(len(done), batch.size)
     return [done[index] for index in batch.indices]
+
+
+def _holds(batch: Batch, theta: np.ndarray | None) -> bool:
+    """Whether a committed batch is of these parameters; one of the prior's always is."""
+    if theta is None:
+        return True
+    spec = theta_spec(theta.shape[1])
+    try:
+        stored = decode(spec, batch.store.chunk(batch.split, spec, batch.number).read_bytes(), batch.size)
+    except (OSError, StoreError):
+        return False
+    return np.array_equal(stored, theta)
 
 
 def _is_of(entry: Entry, task: Task | None) -> bool:
@@ -171,6 +185,7 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
     for name, shape in description.data_signature.items():
         missing = np.full(shape, np.nan)
         columns[f"data/{name}"] = np.stack([outcome.data.get(name, missing) for outcome in outcomes])
+    batch.store.chunk(batch.split, STATUS, batch.number).unlink(missing_ok=True)
     for spec in description.arrays:
         chunk = encode(spec, columns[spec.name])
         place(batch.store.chunk(batch.split, spec, batch.number), chunk, batch.scratch / "chunk")

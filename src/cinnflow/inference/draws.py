@@ -1,0 +1,81 @@
+"""The draws artifact: posterior draws of simulations whose parameters are known, computed once and read by every
+diagnostic."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+from zarr.codecs import BytesCodec, Crc32cCodec
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Posterior draws of held-out simulations.
+
+    Args:
+        names: names of the parameters, and of the quantities derived from them behind.
+        parameters: how many of the names are parameters.
+        draws: (simulations, draws, names).
+        truths: what each simulation was made with (simulations, names).
+        log_prob: log density of the true parameters (simulations,).
+        latent: where the network maps the true parameters to (simulations, parameters); members of an ensemble
+            follow each other along the first axis.
+    """
+
+    names: list[str]
+    parameters: int
+    draws: np.ndarray
+    truths: np.ndarray
+    log_prob: np.ndarray
+    latent: np.ndarray
+
+
+_DIMENSIONS = {
+    "draws": ("simulation", "draw", "parameter"),
+    "truths": ("simulation", "parameter"),
+    "log_prob": ("simulation",),
+    "latent": ("network_simulation", "latent"),
+}
+
+
+def write_draws(path: Path, draws: Draws) -> None:
+    """Writes the artifact in one move; its zarr.json holds a digest, and so stands for all of it.
+
+    Args:
+        path: the folder to write, ending in .zarr; what stood there is replaced.
+        draws: what to write.
+    """
+    temporary = path.with_suffix(".temporary")
+    shutil.rmtree(temporary, ignore_errors=True)
+    digest = hashlib.sha256()
+    for name in _DIMENSIONS:
+        digest.update(np.ascontiguousarray(getattr(draws, name)).tobytes())
+    attributes = {"names": draws.names, "parameters": draws.parameters, "digest": digest.hexdigest()}
+    group = zarr.create_group(temporary, attributes=attributes)
+    for name, dimensions in _DIMENSIONS.items():
+        values = getattr(draws, name)
+        chunks = (max(1, min(len(values), 2**22 // max(1, values[0].size))), *values.shape[1:])
+        array = group.create_array(
+            name,
+            shape=values.shape,
+            chunks=chunks,
+            dtype=values.dtype,
+            serializer=BytesCodec(),
+            compressors=(Crc32cCodec(),),
+            dimension_names=dimensions,
+        )
+        array[...] = values
+    shutil.rmtree(path, ignore_errors=True)
+    temporary.rename(path)
+
+
+def read_draws(path: Path) -> Draws:
+    """Reads the artifact."""
+    group = zarr.open_group(path, mode="r")
+    arrays = {name: np.asarray(group[name][...]) for name in _DIMENSIONS}  # type: ignore[index]
+    return Draws(list(group.attrs["names"]), int(group.attrs["parameters"]), **arrays)  # type: ignore[arg-type,call-overload]

@@ -1,0 +1,64 @@
+"""Rules `sbc`, `recovery`, `contraction`, ...: computes one diagnostic, a table and a figure."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cinnflow.diagnostics import style
+from cinnflow.inference.draws import read_draws
+from cinnflow.simulation.outcome import Status
+from cinnflow.steps.common import run_step
+from cinnflow.store.layout import place
+from cinnflow.store.reader import read_failures
+from cinnflow.store.seal import read_manifest
+
+
+def main() -> None:
+    """Parses the arguments that the rule gives and computes the diagnostic."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("diagnostic", help="name of the module in cinnflow.diagnostics")
+    parser.add_argument("--settings", type=json.loads, default={}, help="keyword arguments of its compute(), as JSON")
+    parser.add_argument("--draws", type=Path, help="the draws artifact, for a diagnostic of posterior draws")
+    parser.add_argument("--histories", type=Path, nargs="*", help="histories of training, for the losses")
+    parser.add_argument("--stores", type=Path, help="the folder of all stores, for the failures")
+    parser.add_argument("--manifests", type=Path, nargs="*", help="manifests of splits, for the failures")
+    parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
+    parser.add_argument("--figure", type=Path, required=True, help="the PNG to write")
+    run_step(lambda: _diagnose(parser.parse_args()))
+
+
+def _diagnose(args: argparse.Namespace) -> None:
+    module = importlib.import_module(f"cinnflow.diagnostics.{args.diagnostic}")
+    if args.histories:
+        histories = {_fit_name(path): pd.read_csv(path) for path in args.histories}
+        table = module.compute(histories, **args.settings)
+    elif args.manifests:
+        splits = [read_failures(args.stores, read_manifest(path)) for path in args.manifests]
+        theta, status = (np.concatenate([getattr(split, name) for split in splits]) for name in ("theta", "status"))
+        table = module.compute(theta, [Status(code).label for code in status], splits[0].names, **args.settings)
+    else:
+        found = read_draws(args.draws)
+        if args.diagnostic == "latent":
+            table = module.compute(found.latent, **args.settings)
+        elif args.diagnostic == "scores":
+            table = module.compute(found.draws, found.truths, found.names, log_prob=found.log_prob, **args.settings)
+        else:
+            table = module.compute(found.draws, found.truths, found.names, **args.settings)
+    place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
+    style.save(module.plot(table), args.figure)
+
+
+def _fit_name(history: Path) -> str:
+    """`round 0, member 0` from .../round-0/member-0/history.csv."""
+    parts = [part for part in history.parts if part.startswith(("round-", "member-"))]
+    return ", ".join(part.replace("-", " ") for part in parts)
+
+
+if __name__ == "__main__":
+    main()

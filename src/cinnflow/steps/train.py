@@ -1,0 +1,76 @@
+"""Rule `train`: fits the network to the simulations of one or more rounds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+
+from cinnflow.config import Network, Training
+from cinnflow.steps.common import run_step, say
+from cinnflow.store.progress import duration
+from cinnflow.store.reader import read_simulations
+from cinnflow.store.seal import read_manifest
+
+log = logging.getLogger(__name__)
+
+SAY_EVERY = 5
+"""Epochs between two lines for the person who watches."""
+
+
+def main() -> None:
+    """Parses the arguments that the rule gives and trains."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stores", type=Path, required=True, help="the folder of all stores")
+    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="of the splits to train on")
+    parser.add_argument("--network", type=Network.model_validate_json, required=True, help="its configuration, as JSON")
+    parser.add_argument("--training", type=Training.model_validate_json, required=True, help="likewise")
+    parser.add_argument("--seed", type=json.loads, required=True)
+    parser.add_argument("--warm-start", type=Path, nargs="*", default=[], help="the fit of the round before")
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--fit", type=Path, required=True, help="the .keras file to write")
+    parser.add_argument("--history", type=Path, required=True, help="the CSV file to write")
+    run_step(lambda: _train(parser.parse_args()))
+
+
+def _train(args: argparse.Namespace) -> None:
+    simulations = read_simulations(args.stores, [read_manifest(path) for path in args.manifests])
+
+    # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
+    from cinnflow.inference.load import load_posterior
+    from cinnflow.training.device import use_device
+    from cinnflow.training.fit import fit
+    from cinnflow.training.history import Epoch
+
+    log.info("training on %s", use_device(args.threads))
+    name = " ".join(args.fit.parent.parts[-2:]).replace("-", " ").removeprefix("fit ")
+    say(f"training {name}: {len(simulations.theta)} simulations")
+    start = time.monotonic()
+
+    def follow(epoch: Epoch) -> None:
+        line = f"epoch {epoch.epoch}, loss {epoch.loss:.3f}, validation {epoch.validation_loss:.3f}"
+        log.info("%s, learning rate %.2g", line, epoch.learning_rate)
+        if epoch.epoch == 1 or epoch.epoch % SAY_EVERY == 0:
+            left = (args.training.epochs - epoch.epoch) * (time.monotonic() - start) / epoch.epoch
+            say(f"training {name}: {line}, at most {duration(left)} left")
+
+    posterior = fit(
+        simulations.theta,
+        simulations.data,
+        names=simulations.names,
+        lower=simulations.lower,
+        upper=simulations.upper,
+        network=args.network,
+        training=args.training,
+        seed=args.seed,
+        warm_start=load_posterior(args.warm_start[0]) if args.warm_start else None,
+        history_path=args.history,
+        on_epoch=follow,
+    )
+    posterior.save(args.fit)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""What all checks of calibration have in common: error rates, power, and tables that are all a figure needs."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from cinnflow.diagnostics import contraction, coverage, latent, log_gamma, recovery, sbc, scores, style, tarp, verdicts
+
+CHECKS = {
+    "sbc": sbc,
+    "recovery": recovery,
+    "contraction": contraction,
+    "coverage": coverage,
+    "log_gamma": log_gamma,
+    "tarp": tarp,
+}
+EVERY = CHECKS | {"scores": scores}
+
+
+def words(check, case) -> set[str]:
+    return set(check.verdict(check.compute(case.draws, case.truths, case.names))["verdict"])
+
+
+def through_csv(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(table.to_csv(index=False)))
+
+
+def png(figure, path) -> bytes:
+    style.save(figure, path)
+    return path.read_bytes()
+
+
+def test_each_verdict_fails_right_posteriors_as_often_as_it_says(gaussian) -> None:
+    repetitions = 200
+    failed = dict.fromkeys([*CHECKS, "latent"], 0)
+    for repetition in range(repetitions):
+        case = gaussian(parameters=2, data_sets=500, draws=60, seed=repetition)
+        for name, check in CHECKS.items():
+            failed[name] += verdicts.FAIL in words(check, case)
+        z = np.random.default_rng([1, repetition]).normal(size=(500, 2))
+        failed["latent"] += verdicts.FAIL in set(latent.verdict(latent.compute(z))["verdict"])
+    rates = {name: count / repetitions for name, count in failed.items()}
+    assert all(0.01 <= rate <= 0.09 for rate in rates.values()), rates
+
+
+@pytest.mark.parametrize("fault", [{"width": 0.8}, {"width": 1.2}, {"shift": 0.2}, {"shift": -0.2}], ids=str)
+def test_wrong_posteriors_are_flagged(gaussian, fault: dict[str, float]) -> None:
+    flagged = [
+        any(verdicts.FAIL in words(check, case) for check in CHECKS.values())
+        for case in (gaussian(parameters=2, draws=100, seed=seed, **fault) for seed in range(20))
+    ]
+    assert np.mean(flagged) >= 0.95
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_right_posterior_passes(name: str, right) -> None:
+    assert words(EVERY[name], right) == {verdicts.PASS}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_prior_is_uninformative_not_calibrated(name: str, prior_only) -> None:
+    found = [words(EVERY[name], prior_only(seed=seed)) for seed in range(20)]
+    assert not any(verdicts.PASS in judged for judged in found)
+    # It is calibrated, so that a check may still fail it, as rarely as any right posterior.
+    assert sum(verdicts.FAIL in judged for judged in found) <= 4
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_figure_needs_its_table_alone_and_is_the_same_every_time(name: str, right, tmp_path) -> None:
+    check = EVERY[name]
+    table = check.compute(right.draws, right.truths, right.names)
+    again = check.compute(right.draws, right.truths, right.names)
+    pd.testing.assert_frame_equal(table, again)
+    pd.testing.assert_frame_equal(check.verdict(table), check.verdict(through_csv(table)))
+    first, second = png(check.plot(table), tmp_path / "a.png"), png(check.plot(through_csv(table)), tmp_path / "b.png")
+    assert first == second
+    assert first.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("parameters", [1, 20])
+@pytest.mark.parametrize("name", EVERY)
+def test_one_parameter_and_twenty(name: str, parameters: int, gaussian, tmp_path) -> None:
+    case = gaussian(parameters=parameters, data_sets=60, draws=20)
+    table = EVERY[name].compute(case.draws, case.truths, case.names)
+    assert len(EVERY[name].verdict(table)) == (1 if name == "tarp" else parameters + (name == "scores"))
+    assert png(EVERY[name].plot(table), tmp_path / "figure.png")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_missing_data_sets_are_named(name: str, right) -> None:
+    draws = right.draws.copy()
+    draws[[3, 17], 0, 0] = np.nan
+    judged = EVERY[name].verdict(EVERY[name].compute(draws, right.truths, right.names))
+    assert "2 data sets left out" in judged["reason"].iloc[0]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_constant_parameter_is_uninformative(name: str) -> None:
+    draws, truths = np.ones((40, 30, 1)), np.ones((40, 1))
+    assert words(CHECKS[name], type("Case", (), {"draws": draws, "truths": truths, "names": ["a"]})) == {
+        "uninformative"
+    }
+
+
+def test_contraction_says_what_is_wrong(gaussian) -> None:
+    def reason(**fault: float) -> str:
+        case = gaussian(parameters=1, data_sets=2000, **fault)
+        return contraction.verdict(contraction.compute(case.draws, case.truths, case.names))["reason"].iloc[0]
+
+    assert "20% too narrow" in reason(width=0.8)
+    assert "too wide" in reason(width=1.25)
+    assert "sd too high" in reason(shift=0.3)
+    assert "sd too low" in reason(shift=-0.3)
+
+
+def test_coverage_says_what_is_wrong(gaussian) -> None:
+    def reason(width: float) -> str:
+        case = gaussian(parameters=1, data_sets=2000, width=width)
+        return coverage.verdict(coverage.compute(case.draws, case.truths, case.names))["reason"].iloc[0]
+
+    assert "too narrow" in reason(0.7)
+    assert "too wide" in reason(1.4)
+
+
+def test_coverage_is_that_of_the_interval(gaussian) -> None:
+    case = gaussian(parameters=1, data_sets=4000, draws=999, width=0.8)
+    table = coverage.compute(case.draws, case.truths, case.names)
+    for nominal in (0.5, 0.9):
+        found = table.loc[np.isclose(table["nominal"], nominal), "coverage"].iloc[0]
+        expected = 2 * stats.norm.cdf(0.8 * stats.norm.ppf((1 + nominal) / 2)) - 1
+        assert found == pytest.approx(expected, abs=0.03)
+
+
+def test_numbers_of_recovery_and_contraction_have_their_closed_form(gaussian) -> None:
+    case = gaussian(parameters=1, data_sets=4000, draws=400, noise=0.5)
+    table = recovery.compute(case.draws, case.truths, case.names)
+    assert table["r2"].iloc[0] == pytest.approx(0.8, abs=0.02)
+    assert table["r"].iloc[0] == pytest.approx(np.sqrt(0.8), abs=0.02)
+    assert table["mad"].mean() == pytest.approx(stats.norm.ppf(0.75) * np.sqrt(0.2), rel=0.02)
+    assert table["nrmse"].iloc[0] == pytest.approx(np.sqrt(0.2) / np.ptp(case.truths), rel=0.05)
+    assert contraction.compute(case.draws, case.truths, case.names)["mean_contraction"].iloc[0] == pytest.approx(
+        0.8, abs=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    ("data_sets", "draws", "bins"), [(500, 999, 20), (500, 1000, 13), (512, 1008, 20), (60, 99, 4)]
+)
+def test_bins_divide_the_ranks_where_they_can(data_sets: int, draws: int, bins: int) -> None:
+    assert sbc.default_bins(data_sets, draws) == bins
+
+
+def test_histogram_counts_every_data_set_in_the_bins_asked_for(right) -> None:
+    table = sbc.compute(right.draws, right.truths, right.names, bins=10)
+    counts = table[table["view"] == "histogram"].groupby("parameter")["value"]
+    assert counts.sum().eq(500).all()
+    assert counts.size().eq(10).all()
+
+
+def test_tarp_sees_a_dependence_that_marginals_do_not() -> None:
+    rng = np.random.default_rng(0)
+    factor = np.linalg.cholesky([[1, 0.95], [0.95, 1]])
+    truths = rng.normal(size=(1000, 2)) * 3
+    means = truths + rng.normal(size=(1000, 2)) @ factor.T
+    # The posterior is right in each parameter and lacks the correlation between them.
+    draws = means[:, None] + rng.normal(size=(1000, 100, 2))
+    prior_width = 9 / (9 + 1)
+    draws = draws * prior_width + (np.sqrt(prior_width) - prior_width) * rng.normal(size=draws.shape)
+    assert tarp.verdict(tarp.compute(draws, truths, ["a", "b"]))["verdict"].item() == verdicts.FAIL
+
+
+def test_scores_refuse_log_densities_of_another_length(right) -> None:
+    with pytest.raises(ValueError, match=r"log_prob takes the shape \(500,\), got \(3,\)"):
+        scores.compute(right.draws, right.truths, right.names, log_prob=np.zeros(3))
+
+
+def test_mean_log_density_is_kept_with_its_error(right) -> None:
+    log_prob = np.random.default_rng(0).normal(size=500)
+    table = scores.compute(right.draws, right.truths, right.names, log_prob=log_prob).set_index("score")
+    assert table.loc["log density", "value"] == pytest.approx(log_prob.mean())
+    assert table.loc["log density", "standard_error"] == pytest.approx(stats.sem(log_prob))

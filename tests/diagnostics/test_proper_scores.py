@@ -1,0 +1,68 @@
+"""Scores against their definitions, written out in full, and against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cinnflow.diagnostics.proper_scores import (
+    crps,
+    energy_score,
+    joint_skill,
+    marginal_skill,
+    prior_crps,
+    prior_energy_score,
+)
+
+
+def crps_by_definition(draws: np.ndarray, truth: float) -> float:
+    pairs = np.abs(draws[:, None] - draws[None, :]).sum() / (len(draws) * (len(draws) - 1))
+    return np.abs(draws - truth).mean() - pairs / 2
+
+
+def test_crps_is_its_definition() -> None:
+    rng = np.random.default_rng(0)
+    draws, truths = rng.normal(size=(6, 9)), rng.normal(size=6)
+    expected = [crps_by_definition(own, truth) for own, truth in zip(draws, truths, strict=True)]
+    assert crps(draws, truths) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_the_prior_s_crps_takes_the_other_true_values_for_draws(offset: float) -> None:
+    truths = np.random.default_rng(1).normal(size=25) + offset
+    expected = [crps_by_definition(np.delete(truths, index), truths[index]) for index in range(25)]
+    assert prior_crps(truths) == pytest.approx(expected, abs=1e-7)
+
+
+def test_energy_score_of_one_parameter_is_the_crps() -> None:
+    rng = np.random.default_rng(2)
+    draws, truths = rng.normal(size=(400, 200)), rng.normal(size=400)
+    assert energy_score(draws[..., None], truths[:, None]).mean() == pytest.approx(crps(draws, truths).mean(), abs=0.01)
+    assert prior_energy_score(truths[:, None]) == pytest.approx(prior_crps(truths))
+
+
+def test_crps_of_a_normal_has_its_closed_form() -> None:
+    rng = np.random.default_rng(3)
+    truths = np.array([-1.0, 0.0, 2.5])
+    z = truths / 2
+    expected = 2 * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
+    assert crps(2 * rng.normal(size=(3, 200_000)), truths) == pytest.approx(expected, abs=0.02)
+
+
+def test_skill_of_a_gaussian_posterior_has_its_closed_form(gaussian) -> None:
+    case = gaussian(parameters=2, data_sets=4000, noise=0.5)
+    known = marginal_skill(case.draws[:, :, 0], case.truths[:, 0])
+    # CRPS is proportional to the sd, and the posterior's sd is 0.447.
+    assert known.value == pytest.approx(1 - np.sqrt(0.2), abs=3 * known.error)
+    assert known.informative
+    joint = joint_skill(case.draws, case.truths)
+    assert joint.value == pytest.approx(1 - np.sqrt(0.2), abs=3 * joint.error)
+
+
+def test_skill_of_the_prior_is_none(prior_only) -> None:
+    case = prior_only()
+    known = marginal_skill(case.draws[:, :, 0], case.truths[:, 0])
+    assert abs(known.value) < 3 * known.error
+    assert not known.informative
+    assert not joint_skill(case.draws, case.truths).informative
