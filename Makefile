@@ -1,6 +1,6 @@
 # make env | run | test | lint | lock     (needs a python3 between 3.11 and 3.13, make and git)
 .DEFAULT_GOAL := run
-.PHONY: run test env lint lock
+.PHONY: run test env lint lock schema
 
 BIN := .venv/bin
 CORES ?= all
@@ -15,11 +15,11 @@ test: env
 
 env: .venv/ready
 
-.venv/ready: requirements.lock pyproject.toml
+.venv/ready: requirements.lock
 	@test -n "$(PYTHON)" || { echo "cinnflow needs Python 3.11, 3.12 or 3.13: no such python3 is on PATH." \
 	    "Install one, or name it: make PYTHON=/path/to/python3.12 $(or $(MAKECMDGOALS),run)"; exit 1; }
 	@echo "Setting up .venv with $$($(PYTHON) --version); the first time takes a few minutes."
-	@$(PYTHON) -m venv --clear .venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
@@ -31,3 +31,7 @@ lint: env
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --upgrade --extra cpu --extra dev pyproject.toml -o requirements.lock
+
+# The JSON schema of configurations, from the models in src/cinnflow/config.py.
+schema: env
+	$(BIN)/python -c "from cinnflow.config import schema; print(schema(), end='')" > workflow/schemas/config.schema.json

@@ -151,19 +151,18 @@ def _folder_name(name: str, reserved: frozenset[str] = frozenset()) -> str:
     return name
 
 
-def read_study(path: Path) -> Study:
-    """Reads and checks a configuration file.
+def read_raw(path: Path) -> Any:
+    """What a configuration file holds, before it is checked.
 
     Raises:
-        ConfigError: when there is no such file, it is not YAML, or something in it is wrong.
+        ConfigError: when there is no such file, or it is not YAML.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"no configuration file {path}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
-    return check_study(raw, str(path))
 
 
 def check_study(raw: Any, source: str = "the configuration") -> Study:

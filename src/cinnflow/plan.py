@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,13 +33,13 @@ class Plan:
     fingerprint: Fingerprint
 
     @classmethod
-    def of(cls, raw: Mapping[str, Any], source: str = "the configuration") -> Plan:
+    def of(cls, raw: Any, source: str = "the configuration") -> Plan:
         """The plan of a configuration.
 
         Raises:
             ConfigError, ModelError: when either cannot be used, before anything has run.
         """
-        study = check_study(dict(raw), source)
+        study = check_study(raw, source)
         for name, path in study.observations.items():
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")

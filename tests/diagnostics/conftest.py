@@ -62,3 +62,8 @@ def right() -> Case:
 @pytest.fixture(scope="session")
 def prior_only() -> Callable[..., Case]:
     return make_prior_only
+
+
+@pytest.fixture(scope="session")
+def make_case() -> type[Case]:
+    return Case

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -99,12 +100,11 @@ def test_missing_data_sets_are_named(name: str, right) -> None:
     assert "2 data sets left out" in judged["reason"].iloc[0]
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_a_constant_parameter_is_uninformative(name: str) -> None:
-    draws, truths = np.ones((40, 30, 1)), np.ones((40, 1))
-    assert words(CHECKS[name], type("Case", (), {"draws": draws, "truths": truths, "names": ["a"]})) == {
-        "uninformative"
-    }
+@pytest.mark.parametrize("name", EVERY)
+def test_a_constant_parameter_is_uninformative(name: str, make_case, tmp_path) -> None:
+    case = make_case(np.ones((40, 30, 1)), np.ones((40, 1)), ["a"])
+    assert words(EVERY[name], case) == {verdicts.UNINFORMATIVE}
+    assert png(EVERY[name].plot(EVERY[name].compute(case.draws, case.truths, case.names)), tmp_path / "figure.png")
 
 
 def test_contraction_says_what_is_wrong(gaussian) -> None:
@@ -112,7 +112,7 @@ def test_contraction_says_what_is_wrong(gaussian) -> None:
         case = gaussian(parameters=1, data_sets=2000, **fault)
         return contraction.verdict(contraction.compute(case.draws, case.truths, case.names))["reason"].iloc[0]
 
-    assert "20% too narrow" in reason(width=0.8)
+    assert re.search("(18|19|20|21|22)% too narrow", reason(width=0.8))
     assert "too wide" in reason(width=1.25)
     assert "sd too high" in reason(shift=0.3)
     assert "sd too low" in reason(shift=-0.3)

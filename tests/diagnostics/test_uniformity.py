@@ -79,7 +79,7 @@ def test_plain_ranks_fail_a_right_posterior_and_fractional_ranks_do_not() -> Non
     rng = np.random.default_rng(5)
     failed = {"plain": 0, "fractional": 0}
     for _ in range(100):
-        draws, truths = rng.normal(size=(200, 100)), rng.normal(size=200)
+        draws, truths = rng.normal(size=(200, 20)), rng.normal(size=200)
         failed["plain"] += uniformity.p_value(np.mean(draws < truths[:, None], axis=1)) <= 0.05
         failed["fractional"] += uniformity.p_value(fractional_ranks(draws, truths, rng)) <= 0.05
     assert failed["plain"] > 30

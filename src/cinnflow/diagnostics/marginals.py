@@ -61,7 +61,8 @@ def marginals(draws: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> It
         usable = np.isfinite(truth) & np.isfinite(values).all(axis=1)
         if usable.sum() < 2:
             raise ValueError(
-                f"parameter {name!r} has {usable.sum()} data sets with finite draws and truth, of {len(truth)}"
+                f"parameter {name!r} has {usable.sum()} data sets of {len(truth)} whose draws and true value are finite;"
+                " it takes two at least"
             )
         yield Marginal(name, values[usable], truth[usable], np.flatnonzero(usable), int(np.sum(~usable)))
 

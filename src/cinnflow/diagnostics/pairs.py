@@ -101,7 +101,7 @@ def _draw_marginal(axis: Axes, name: str, posterior: np.ndarray, prior: np.ndarr
 
 
 def _draw_pairs(axes: np.ndarray, names: Sequence[str], posterior: np.ndarray, truth: np.ndarray) -> None:
-    correlation = np.atleast_2d(stats.spearmanr(posterior).statistic) if len(names) > 2 else None
+    correlation = _rank_correlation(posterior)
     for row, column in np.ndindex(axes.shape):
         axis = axes[row, column]
         if row > column:
@@ -111,10 +111,10 @@ def _draw_pairs(axes: np.ndarray, names: Sequence[str], posterior: np.ndarray, t
             axis.set(xlim=_limits(posterior[:, column]), ylim=_limits(posterior[:, row]))
             style.few_ticks(axis, 3)
         elif row < column:
-            r = correlation[row, column] if correlation is not None else stats.spearmanr(posterior).statistic
+            r = correlation[row, column]
             axis.set_axis_off()
             axis.text(0.5, 0.5, f"{r:+.2f}", transform=axis.transAxes, ha="center", va="center",
-                      fontsize=11, color=style.BLUE, alpha=0.35 + 0.65 * abs(r))  # fmt: skip
+                      fontsize=11, color=style.BLUE, alpha=0.35 + 0.65 * min(1.0, abs(r)))  # fmt: skip
         if row == len(names) - 1:
             axis.set_xlabel(names[column], fontsize=style.LABEL_SIZE)
         elif row > column:
@@ -125,13 +125,20 @@ def _draw_pairs(axes: np.ndarray, names: Sequence[str], posterior: np.ndarray, t
             axis.set_yticklabels([])
 
 
+def _rank_correlation(values: np.ndarray) -> np.ndarray:
+    """Rank correlation of each pair of columns; 0 with a constant one."""
+    ranks = stats.rankdata(values, axis=0)
+    centred = ranks - ranks.mean(axis=0)
+    length = np.linalg.norm(centred, axis=0)
+    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    return unit.T @ unit
+
+
 def _draw_cloud(axis: Axes, x: np.ndarray, y: np.ndarray) -> None:
     axis.scatter(x[:_SHOWN], y[:_SHOWN], s=3, color=style.BLUE, alpha=0.25, lw=0)
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return
     sample = np.stack([x, y])[:, :_SHOWN]
-    if abs(np.corrcoef(sample)[0, 1]) > 1 - 1e-9:
-        return
+    if np.linalg.matrix_rank(np.cov(sample)) < 2:
+        return  # a point or a line has no density
     density = stats.gaussian_kde(sample)
     grid_x, grid_y = np.meshgrid(np.linspace(*_limits(x), _GRID), np.linspace(*_limits(y), _GRID))
     heights = density(np.stack([grid_x.ravel(), grid_y.ravel()])).reshape(grid_x.shape)

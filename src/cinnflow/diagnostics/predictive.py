@@ -56,6 +56,8 @@ def compute(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarr
     target = np.concatenate([np.ravel(values).astype(float) for values in observed.values()])
     usable = np.isfinite(flat).all(axis=1)
     seen = np.isfinite(target)
+    if not seen.any():
+        raise ValueError("no point of the observation is finite")
     if usable.sum() < 2:
         raise ValueError(f"{usable.sum()} of {len(flat)} simulations are finite: a predictive check needs two at least")
     places = []
@@ -104,7 +106,8 @@ def plot(table: pd.DataFrame) -> Figure:
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Judges the observation as a whole; the value is the share of its points inside the central 90 %."""
-    inside = float(table["observed"].between(table["q05"], table["q95"]).mean())
+    seen = table.dropna(subset="observed")
+    inside = float(seen["observed"].between(seen["q05"], seen["q95"]).mean())
     p_value, left_out = float(table["p_value"].iloc[0]), int(table["left_out"].iloc[0])
     word = verdicts.FAIL if p_value <= verdicts.FALSE_ALARMS else verdicts.PASS
     reason = f"{inside:.0%} of the points lie within the central 90 %; {p_value:.1%} of the data sets are as extreme"
@@ -114,23 +117,18 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _envelope_p_value(simulated: np.ndarray, observed: np.ndarray) -> float:
-    """Share of the data sets, the observation among them, that are as extreme as the observation or more so.
+    """Share of the data sets, the observation among them, whose largest deviation is at least the observation's.
 
-    Data sets are ordered by their most extreme point, then the next, and so on.
+    A deviation from a point's median is measured by the distance to its 5 % or 95 % quantile, on the same side.
     """
     everything = np.vstack([observed, simulated])
-    ordered = np.sort(everything, axis=0)
-    depth = np.empty(everything.shape, dtype=int)
-    for point, values in enumerate(everything.T):
-        below = np.searchsorted(ordered[:, point], values, side="right")
-        above = len(values) - np.searchsorted(ordered[:, point], values, side="left")
-        depth[:, point] = np.minimum(below, above)
-    depth.sort(axis=1)
-    order = np.lexsort(depth.T[::-1])
-    position = int(np.flatnonzero(order == 0)[0])
-    while position + 1 < len(order) and np.array_equal(depth[order[position + 1]], depth[0]):
-        position += 1
-    return (position + 1) / len(order)
+    low, median, high = np.quantile(everything, [0.05, 0.5, 0.95], axis=0)
+    spread = everything.std(axis=0)
+    below, above = (np.where(side > 0, side, spread) for side in (median - low, high - median))
+    deviation = everything - median
+    scale = np.where(deviation < 0, below, above)
+    largest = np.divide(np.abs(deviation), scale, out=np.zeros_like(deviation), where=scale > 0).max(axis=1)
+    return float(np.mean(largest >= largest[0]))
 
 
 def _draw_fan(axis: Axes, rows: pd.DataFrame) -> None:
@@ -143,11 +141,21 @@ def _draw_fan(axis: Axes, rows: pd.DataFrame) -> None:
         axis.vlines(x, rows["q05"], rows["q95"], color=style.BLUE, alpha=0.3, lw=5, label="90 %")
         axis.vlines(x, rows["q25"], rows["q75"], color=style.BLUE, alpha=0.6, lw=9, label="50 %")
         axis.set_xlim(x.min() - 0.7, x.max() + 0.7)
+    rows = rows.dropna(subset="observed")
     outside = ~rows["observed"].between(rows["q05"], rows["q95"]).to_numpy()
     size = 4.5 if len(x) <= _DOTS else 2.0
     for which, colour, label in ((~outside, style.INK, "observed"), (outside, style.RED, "observed, outside 90 %")):
         if which.any():
-            axis.plot(x[which], rows["observed"][which], "o", ms=size, color=colour, mec="white", mew=0.5, label=label)
+            axis.plot(
+                rows["index"][which],
+                rows["observed"][which],
+                "o",
+                ms=size,
+                color=colour,
+                mec="white",
+                mew=0.5,
+                label=label,
+            )
     style.few_ticks(axis)
     if len(x) <= _BARS:
         axis.set_xticks(x)

@@ -16,7 +16,7 @@ _PERIODS = (4.0, 16.0, 64.0, 256.0, 1024.0)
 
 @keras.saving.register_keras_serializable(package="cinnflow")
 class TimeSeriesNetwork(keras.Layer):
-    """A summary of a time series: convolutions of several widths, attention pooling over time, then a dense network.
+    """A summary of a time series: convolutions, attention pooling over time, then a dense network.
 
     Attention sees each step's features, its inputs and its time, as sines and cosines of several periods. Learned queries
     look at the whole series at once, so that neither compilation nor an update grows with a loop over time. A missing step
@@ -24,9 +24,9 @@ class TimeSeriesNetwork(keras.Layer):
 
     Args:
         summary_dim: number of learned summary statistics.
-        filters: number of features for each kernel size.
-        kernel_sizes: widths of the convolutions of one layer, in time steps.
-        num_conv_layers: number of such layers.
+        num_conv_layers: number of convolutions.
+        filters: number of features of each.
+        kernel_size: width of each, an odd number of time steps.
         num_seeds: number of learned queries.
         num_heads: number of attention heads.
         units: width of attention and of the dense network; a multiple of `num_heads`.
@@ -40,9 +40,9 @@ class TimeSeriesNetwork(keras.Layer):
     def __init__(
         self,
         summary_dim: int = 10,
-        filters: int = 16,
-        kernel_sizes: tuple[int, ...] = (1, 3, 5),
         num_conv_layers: int = 2,
+        filters: int = 32,
+        kernel_size: int = 5,
         num_seeds: int = 4,
         num_heads: int = 4,
         units: int = 64,
@@ -52,41 +52,30 @@ class TimeSeriesNetwork(keras.Layer):
     ):
         super().__init__(**kwargs)
         self.summary_dim = summary_dim
-        self.filters = filters
-        self.kernel_sizes = tuple(kernel_sizes)
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size takes an odd number of time steps, got {kernel_size}")
         self.num_conv_layers = num_conv_layers
+        self.filters = filters
+        self.kernel_size = kernel_size
         self.num_seeds = num_seeds
         self.num_heads = num_heads
         self.units = units
         self.activation = activation
         self.seed = seed
 
-        seeds = iter(child_seeds(seed, num_conv_layers * len(self.kernel_sizes) + 2))
-        self.convolutions = [
-            [self._convolution(size, next(seeds)) for size in self.kernel_sizes] for _ in range(num_conv_layers)
-        ]
+        *seeds, pooling_seed, dense_seed = child_seeds(seed, num_conv_layers + 2)
+        self.convolutions = [Mlp(1, filters, activation, seed=child, dtype=self.dtype_policy) for child in seeds]
         self.pooling = AttentionPooling(
-            num_seeds, units, num_heads, activation, seed=next(seeds), dtype=self.dtype_policy
+            num_seeds, units, num_heads, activation, seed=pooling_seed, dtype=self.dtype_policy
         )
-        self.dense = Mlp(2, units, activation, summary_dim, seed=next(seeds), dtype=self.dtype_policy)
-
-    def _convolution(self, kernel_size: int, seed: int) -> keras.layers.Conv1D:
-        return keras.layers.Conv1D(
-            self.filters,
-            kernel_size,
-            padding="same",
-            activation=self.activation,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
-            dtype=self.dtype_policy,
-        )
+        self.dense = Mlp(2, units, activation, summary_dim, seed=dense_seed, dtype=self.dtype_policy)
 
     def build(self, x_shape, mask_shape=None) -> None:
         batch, steps, channels = x_shape
         width = channels + 1
-        for layer in self.convolutions:
-            for convolution in layer:
-                convolution.build((batch, steps, width))
-            width = self.filters * len(self.kernel_sizes)
+        for convolution in self.convolutions:
+            convolution.build((batch, steps, self.kernel_size * width))
+            width = self.filters
         self.pooling.build((batch, steps, channels + 1 + width + 2 * len(_PERIODS)))
         self.dense.build((batch, self.num_seeds * self.units + width))
 
@@ -94,9 +83,8 @@ class TimeSeriesNetwork(keras.Layer):
         """x (n, time steps, channels), mask (n, time steps) true where a step is there -> (n, summary_dim)."""
         x = zero_missing(ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1), mask)
         features = x
-        for layer in self.convolutions:
-            features = ops.concatenate([convolution(features) for convolution in layer], axis=-1)
-            features = zero_missing(features, mask)
+        for convolution in self.convolutions:
+            features = zero_missing(convolution(_windows(features, self.kernel_size)), mask)
         pooled = self.pooling(ops.concatenate([x, features, _waves(x)], axis=-1), mask=mask)
         pooled = ops.reshape(pooled, (ops.shape(x)[0], self.num_seeds * self.units))
         return self.dense(ops.concatenate([pooled, masked_mean(features, mask)], axis=-1))
@@ -108,15 +96,25 @@ class TimeSeriesNetwork(keras.Layer):
         return {
             **super().get_config(),
             "summary_dim": self.summary_dim,
-            "filters": self.filters,
-            "kernel_sizes": self.kernel_sizes,
             "num_conv_layers": self.num_conv_layers,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
             "num_seeds": self.num_seeds,
             "num_heads": self.num_heads,
             "units": self.units,
             "activation": self.activation,
             "seed": self.seed,
         }
+
+
+def _windows(x, size: int):
+    """Each step with its neighbours side by side (n, time steps, size * channels); zeros beyond the ends.
+
+    A dense layer on these is a convolution, as a matrix product: compiled convolutions are slow on a CPU.
+    """
+    steps = ops.shape(x)[1]
+    padded = ops.pad(x, ((0, 0), (size // 2, size // 2), (0, 0)))
+    return ops.concatenate([padded[:, i : i + steps] for i in range(size)], axis=-1)
 
 
 def _waves(x):

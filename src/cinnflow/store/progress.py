@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+
+from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch
+from cinnflow.store.journal import is_running, read_journal
+from cinnflow.store.layout import STATUS, Store, decode
+
+LATELY = 600.0
+"""Seconds over which the pace of a running study is taken."""
 
 
 def progress_line(batch: Batch, batches: int) -> str:
@@ -31,3 +40,76 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@dataclass(frozen=True)
+class SplitProgress:
+    """How far one split has come.
+
+    Args:
+        split: its name.
+        batches: batches that the study wants.
+        committed: how many of these are in the store.
+        running: how many a process works on.
+        wanted: simulations that the study wants.
+        ended: simulations by how they ended, the journalled ones of unfinished batches included.
+        rate: simulations a second of late, None where nothing has happened lately.
+    """
+
+    split: str
+    batches: int
+    committed: int
+    running: int
+    wanted: int
+    ended: dict[str, int]
+    rate: float | None
+
+    @property
+    def done(self) -> int:
+        """Simulations that have ended."""
+        return sum(self.ended.values())
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time until the split is complete at the present rate."""
+        return (self.wanted - self.done) / self.rate if self.rate else None
+
+
+def split_progress(store: Store, split: str, batches: int, batch_size: int, now: float) -> SplitProgress:
+    """Reads from commit records and journals how far a split has come; both are there for every host to read.
+
+    Args:
+        store: the store.
+        split: which split.
+        batches: batches that the study wants.
+        batch_size: simulations in each.
+        now: the time, in seconds since the epoch.
+    """
+    ended: Counter[Status] = Counter()
+    committed = [number for number in store.committed(split) if number < batches]
+    moments: list[tuple[float, int]] = []
+    for number in committed:
+        path = store.chunk(split, STATUS, number)
+        ended.update(Status(int(code)) for code in decode(STATUS, path.read_bytes(), batch_size))
+        moments.append((path.stat().st_mtime, batch_size))
+    running = 0
+    for number in set(range(batches)) - set(committed):
+        journal = Batch(store, split, number, batch_size).journal
+        entries = read_journal(journal)
+        ended.update(entry.outcome.status for entry in entries)
+        running += is_running(journal)
+        if entries:
+            moments.append((journal.stat().st_mtime, len(entries)))
+    recent = [(moment, count) for moment, count in moments if now - moment < LATELY]
+    span = now - min((moment for moment, _ in recent), default=now)
+    # The first batch of the span ended when the span began, so it tells nothing of the pace.
+    finished = sum(count for _, count in sorted(recent)[1:])
+    return SplitProgress(
+        split,
+        batches,
+        len(committed),
+        running,
+        batches * batch_size,
+        {status.label: count for status, count in sorted(ended.items())},
+        finished / span if finished and span > 0 else None,
+    )

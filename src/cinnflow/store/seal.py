@@ -95,7 +95,7 @@ def withdraw_stale(results: Path, batch: Batch) -> list[Path]:
         manifest = read_manifest(path)
         listed = manifest.store == batch.store.name and batch.number < manifest.batches
         if listed and any(
-            manifest.chunks[spec.name][batch.number] != _digest(batch.store, batch.split, spec, batch.number)
+            manifest.chunks[spec.name][batch.number] != chunk_digest(batch.store, batch.split, spec, batch.number)
             for spec in description.trained
         ):
             path.unlink()
@@ -154,7 +154,7 @@ def seal(
     if failed > max_failed or description is None:
         raise StoreError(_too_many_failures(split, counts, failed, max_failed, status, messages, options))
     digests = {
-        spec.name: [_digest(store, split, spec, batch) for batch in range(batches)] for spec in description.trained
+        spec.name: [chunk_digest(store, split, spec, batch) for batch in range(batches)] for spec in description.trained
     }
     _write_metadata(store, split, description, batches * batch_size)
     manifest = Manifest(store.name, split, batches, batch_size, counts, digests)
@@ -169,7 +169,7 @@ def check_digests(store: Store, manifest: Manifest, description: Description) ->
     """
     for spec in description.trained:
         for batch, digest in enumerate(manifest.chunks[spec.name]):
-            if _digest(store, manifest.split, spec, batch) != digest:
+            if chunk_digest(store, manifest.split, spec, batch) != digest:
                 path = store.chunk(manifest.split, spec, batch)
                 raise StoreError(
                     f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
@@ -200,7 +200,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str | None:
+def chunk_digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str | None:
+    """Digest of one chunk's bytes, None where there is no such chunk."""
     path = store.chunk(split, spec, batch)
     return hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path.exists() else None
 

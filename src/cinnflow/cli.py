@@ -1,0 +1,171 @@
+"""The command `cinnflow`: how a study stands, whether it can run, and what to do about failures and damage."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from cinnflow.config import read_raw
+from cinnflow.plan import RESULTS, STORES, Plan
+from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.pilot import pilot
+from cinnflow.steps.common import PLAIN
+from cinnflow.steps.lock import Lock, Locked
+from cinnflow.store.batch import Batch
+from cinnflow.store.description import read_description
+from cinnflow.store.layout import Store
+from cinnflow.store.progress import duration, split_progress
+from cinnflow.store.verify import retry, take_back, verify
+
+PILOT_SIMULATIONS = 5
+
+
+def main() -> None:
+    """Parses the command line and runs one command; ends with status 1 and a plain word where that fails."""
+    parser = argparse.ArgumentParser(prog="cinnflow", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, function in (("status", _status), ("check", _check), ("retry", _retry), ("verify", _verify)):
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        command.set_defaults(function=function)
+        command.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the study (config.yaml)")
+        if name == "retry":
+            command.add_argument(
+                "--reason", required=True, type=_reasons, help="crashed, timed_out, not_finite, unreadable; with commas"
+            )
+        if name == "verify":
+            command.add_argument("--repair", action="store_true", help="take damaged batches back")
+    args = parser.parse_args()
+    console = Console()
+    try:
+        plan = Plan.of(read_raw(args.configfile), str(args.configfile))
+        sys.exit(args.function(plan, args, console))
+    except (*PLAIN, Locked) as error:
+        console.print(f"cinnflow: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
+    """each split's batches and simulations: done, running, failed by reason, rate, time left"""
+    table = Table(title=f"{plan.study.study}: {plan.store.path}")
+    for column in ("split", "batches", "running", "simulations", "failed", "rate", "time left"):
+        table.add_column(column, justify="left" if column in ("split", "failed") else "right")
+    for split in plan.splits:
+        size = plan.study.simulations.batch_size
+        progress = split_progress(plan.store, split, plan.batches(split), size, time.time())
+        failed = ", ".join(f"{count} {reason}" for reason, count in progress.ended.items() if reason != Status.OK.label)
+        left = progress.seconds_left
+        table.add_row(
+            split,
+            f"{progress.committed}/{progress.batches}",
+            str(progress.running),
+            f"{progress.done}/{progress.wanted}",
+            failed or "none",
+            f"{progress.rate:.3g}/s" if progress.rate else "–",
+            duration(left) if left else "–",
+        )
+    console.print(table)
+    if not plan.store.path.exists():
+        _explain_new_store(plan, console)
+    return 0
+
+
+def _explain_new_store(plan: Plan, console: Console) -> None:
+    """Says what differs from the newest store of the model, so that nobody is surprised by new simulations."""
+    stores = [Store(path) for path in STORES.glob(f"{plan.model.name}-*.zarr")]
+    described = [(store, description) for store in stores if (description := read_description(store))]
+    if not described:
+        return
+    newest, description = max(described, key=lambda found: (found[0].path / "zarr.json").stat().st_mtime)
+    console.print(f"{newest.path} holds simulations of another meaning. What differs:")
+    for part in plan.fingerprint.differences(description.fingerprint):
+        if part not in description.fingerprint:
+            word = "is new"
+        elif part not in plan.fingerprint.parts:
+            word = "is gone"
+        else:
+            word = "changed"
+        console.print(f"  {part} {word}", markup=False)
+    console.print("The next snakemake fills a new store; the old one stays, and going back finds it again.")
+
+
+def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
+    """checks the configuration and runs the model a few times: shapes, supports, speed, and what that calls for"""
+    found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, plan.study.simulations.timeout)
+    console.print(
+        f"{args.configfile}: right. {plan.model.path.name}: {len(plan.model.generative.prior.names)} parameters"
+    )
+    prior = plan.model.generative.prior
+    table = Table(title=f"prior, {len(found.theta)} draws")
+    for column in ("parameter", "support", "smallest", "median", "largest"):
+        table.add_column(column, justify="left" if column in ("parameter", "support") else "right")
+    for i, name in enumerate(prior.names):
+        low, median, high = (f"{value:.4g}" for value in np.quantile(found.theta[:, i], [0, 0.5, 1]))
+        table.add_row(name, f"{prior.lower[i]:g} to {prior.upper[i]:g}", low, median, high)
+    console.print(table)
+    for name, shape in found.shapes.items():
+        console.print(f"data {name}: shape {shape}", markup=False)
+    for index, outcome in found.failures.items():
+        console.print(f"simulation {index} {outcome.status.label}: {outcome.message}", style="red", markup=False)
+    if found.differing:
+        console.print(
+            f"the same seed gave different output ({', '.join(found.differing)}): a random draw does not come from rng "
+            "or {seed}. Such simulations cannot be reproduced",
+            style="red",
+            markup=False,
+        )
+    simulations = sum(plan.batches(split) for split in plan.splits) * plan.study.simulations.batch_size
+    console.print(
+        f"{found.seconds:.3g} s a simulation: {simulations} take one core {duration(found.seconds * simulations)}"
+    )
+    console.print(f"Training regime for that speed: {found.regime}; configured: {plan.study.training.regime}")
+    return 1 if found.failures or found.differing else 0
+
+
+def _retry(plan: Plan, args: argparse.Namespace, console: Console) -> int:
+    """the failed simulations of some reasons run again next time"""
+    Lock(plan.folder).acquire()
+    size = plan.study.simulations.batch_size
+    for split in plan.splits:
+        batches = [number for number in plan.store.committed(split) if number < plan.batches(split)]
+        again = sum(retry(Batch(plan.store, split, number, size), args.reason, RESULTS) for number in batches)
+        console.print(f"{split}: {again} simulations run again with the next snakemake", highlight=False)
+    return 0
+
+
+def _verify(plan: Plan, args: argparse.Namespace, console: Console) -> int:
+    """checks every chunk against its manifest, or decodes it where there is none, and names what is damaged"""
+    if args.repair:
+        Lock(plan.folder).acquire()
+    damaged = 0
+    for damage in verify(plan.store, RESULTS):
+        damaged += 1
+        console.print(f"{damage.batch.split}, batch {damage.batch.number}: {damage.problem}", markup=False)
+        if args.repair:
+            take_back(damage.batch)
+    if not damaged:
+        console.print(f"{plan.store.path}: every chunk is as it should be")
+    elif args.repair:
+        console.print(f"{damaged} batches taken back: the next snakemake runs them again, and nothing else")
+    else:
+        console.print(f"{damaged} damaged batches: `cinnflow verify --repair` takes them back, so that they run again")
+    return 1 if damaged and not args.repair else 0
+
+
+def _reasons(text: str) -> list[Status]:
+    known = {status.name.lower(): status for status in Status if status is not Status.OK} | {
+        "timeout": Status.TIMED_OUT
+    }
+    try:
+        return [known[word.strip().lower().replace(" ", "_")] for word in text.split(",")]
+    except KeyError as error:
+        raise argparse.ArgumentTypeError(f"{error.args[0]!r}: takes {', '.join(known)}, with commas between") from error
+
+
+if __name__ == "__main__":
+    main()

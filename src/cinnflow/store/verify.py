@@ -1,0 +1,118 @@
+"""Finds damaged chunks, and takes batches back so that they, and they alone, run again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cinnflow.simulation.outcome import Outcome, Status
+from cinnflow.store.batch import Batch, decode_batch
+from cinnflow.store.description import Description, read_description
+from cinnflow.store.journal import Entry, open_journal
+from cinnflow.store.layout import STATUS, Store, StoreError
+from cinnflow.store.seal import Manifest, chunk_digest, read_manifest
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A batch that does not hold what it should.
+
+    Args:
+        batch: which one.
+        problem: its first damaged chunk, and what is wrong with it.
+    """
+
+    batch: Batch
+    problem: str
+
+
+def verify(store: Store, results: Path) -> Iterator[Damage]:
+    """Checks every committed batch: decodes each chunk, and compares it with the manifests that list it.
+
+    Args:
+        store: the store.
+        results: the folder of all studies' results, whose manifests tell what was sealed.
+
+    Yields:
+        Each damaged batch.
+    """
+    size = store.batch_size()
+    if size is None:
+        return
+    description = read_description(store)
+    for split in store.splits():
+        manifests = [(path, read_manifest(path)) for path in sorted(results.glob(f"*/manifest/{split}.json"))]
+        listing = [(path, manifest) for path, manifest in manifests if manifest.store == store.name]
+        size = description.batch_size if description else size
+        sealed = max((manifest.batches for _, manifest in listing), default=0)
+        for number in sorted({*store.committed(split), *range(sealed)}):
+            batch = Batch(store, split, number, size)
+            problem = _problem(batch, description, listing)
+            if problem:
+                yield Damage(batch, problem)
+
+
+def take_back(batch: Batch) -> None:
+    """Takes back a batch's commit record: nothing of it counts any more, and it runs again."""
+    batch.store.chunk(batch.split, STATUS, batch.number).unlink(missing_ok=True)
+
+
+def retry(batch: Batch, reasons: Collection[Status], results: Path) -> int:
+    """Takes back a committed batch so that its failed simulations run again, and only they.
+
+    The other simulations go on the batch's journal first, so that nothing is lost wherever this is interrupted.
+
+    Args:
+        batch: a committed batch.
+        reasons: how the simulations ended that are to run again.
+        results: the folder of all studies' results, whose manifests of the batch's split are withdrawn.
+
+    Returns:
+        How many simulations will run again.
+    """
+    description = read_description(batch.store)
+    values = decode_batch(batch, description)
+    again = np.isin(values["status"], [int(reason) for reason in reasons])
+    if not again.any():
+        return 0
+    with open_journal(batch.journal) as journal:
+        for row in np.flatnonzero(~again) if description else []:
+            journal.append(_entry(batch, values, int(row), description))
+        for path in results.glob(f"*/manifest/{batch.split}.json"):
+            manifest = read_manifest(path)
+            if manifest.store == batch.store.name and batch.number < manifest.batches:
+                path.unlink()
+        take_back(batch)
+    return int(again.sum())
+
+
+def _problem(batch: Batch, description: Description | None, listing: list[tuple[Path, Manifest]]) -> str | None:
+    try:
+        decode_batch(batch, description)
+    except StoreError as error:
+        return str(error)
+    for path, manifest in listing:
+        if batch.number >= manifest.batches or description is None:
+            continue
+        for spec in description.trained:
+            if chunk_digest(batch.store, batch.split, spec, batch.number) != manifest.chunks[spec.name][batch.number]:
+                chunk = batch.store.chunk(batch.split, spec, batch.number)
+                return f"{chunk} is readable, but not what {path} lists"
+    return None
+
+
+def _entry(batch: Batch, values: dict[str, np.ndarray], row: int, description: Description | None) -> Entry:
+    status = Status(int(values["status"][row]))
+    names = description.data if description and status is Status.OK else {}
+    outcome = Outcome(
+        status,
+        {name: values[f"data/{name}"][row] for name in names},
+        float(values["seconds"][row]),
+        int(values["attempts"][row]),
+        int(values["exit_code"][row]),
+        str(values["message"][row]),
+    )
+    return Entry(batch.indices[row], int(values["seed"][row]), values["theta"][row], outcome)

@@ -1,0 +1,61 @@
+"""The summary keeps every number, and its sentence is that of the worst verdict."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from cinnflow.diagnostics import summary, verdicts
+
+
+def judged(**words: str) -> pd.DataFrame:
+    rows = [(name.replace("_", " "), 0.5, word, f"because {name}") for name, word in words.items()]
+    return pd.DataFrame(rows, columns=verdicts.COLUMNS)
+
+
+def test_one_row_a_parameter_with_every_number_and_verdict() -> None:
+    table = summary.compute({"sbc": judged(a="pass", b="fail"), "tarp": judged(all_parameters="pass")}, ["a", "b"])
+    assert table["parameter"].tolist() == ["a", "b"]
+    assert table["verdict"].tolist() == ["pass", "fail"]
+    assert table["sbc_verdict"].tolist() == ["pass", "fail"]
+    assert table["tarp"].tolist() == [0.5, 0.5]
+    assert table["reason"].tolist() == ["", "sbc: because b"]
+
+
+def test_a_verdict_on_no_single_parameter_counts_for_all_of_them() -> None:
+    table = summary.compute({"sbc": judged(a="pass"), "losses": judged(round_0="pass", round_1="unfinished")}, ["a"])
+    assert table["verdict"].tolist() == ["unfinished"]
+
+
+def test_a_diagnostic_that_judges_other_parameters_leaves_a_row_alone() -> None:
+    table = summary.compute({"sbc": judged(a="pass", R0="pass"), "failures": judged(a="uneven")}, ["a", "R0"])
+    assert table["verdict"].tolist() == ["uneven", "pass"]
+    assert table["failures_verdict"].tolist() == ["uneven", ""]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"a": "pass", "b": "pass"}, "The posterior passes all 1 checks for a and b."),
+        ({"a": "pass", "b": "fail"}, "Do not rely on this posterior yet: a check fails for b."),
+        ({"a": "pass", "b": "uninformative"}, "The posterior passes every check for a; the data say nothing of b."),
+        (
+            {"a": "uninformative"},
+            "No check fails, but the data say nothing of any parameter: each posterior is its prior.",
+        ),
+    ],
+)
+def test_the_sentence(words: dict[str, str], sentence: str) -> None:
+    assert summary.conclusion(summary.compute({"sbc": judged(**words)}, list(words))) == sentence
+
+
+def test_many_parameters_are_counted_not_listed() -> None:
+    names = [f"p{index}" for index in range(20)]
+    table = summary.compute({"sbc": judged(**dict.fromkeys(names, "pass"))}, names)
+    assert summary.conclusion(table) == "The posterior passes all 1 checks for 20 parameters."
+
+
+def test_the_summary_survives_csv(tmp_path) -> None:
+    table = summary.compute({"sbc": judged(a="pass"), "failures": judged(a="uneven")}, ["a"])
+    table.to_csv(tmp_path / "summary.csv", index=False)
+    assert summary.conclusion(pd.read_csv(tmp_path / "summary.csv")) == summary.conclusion(table)

@@ -1,0 +1,57 @@
+"""Histories of training: averages, and what each verdict says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cinnflow.diagnostics import losses, style, verdicts
+
+
+def history(validation_loss: np.ndarray) -> pd.DataFrame:
+    epochs = np.arange(1, len(validation_loss) + 1)
+    return pd.DataFrame({"epoch": epochs, "loss": validation_loss - 0.1, "validation_loss": validation_loss})
+
+
+def word(validation_loss: np.ndarray) -> str:
+    return losses.verdict(losses.compute({"fit": history(validation_loss)}))["verdict"].item()
+
+
+def test_moving_average_is_centred_on_its_epoch() -> None:
+    table = losses.compute({"fit": history(np.arange(9.0))}, moving_average=3)
+    assert table["smooth_validation_loss"].tolist() == [0.5, 1, 2, 3, 4, 5, 6, 7, 7.5]
+
+
+def test_verdicts() -> None:
+    epochs = np.arange(100)
+    assert word(np.exp(-epochs / 5)) == verdicts.PASS
+    assert word(1 - epochs / 100) == verdicts.UNFINISHED
+    assert word(np.full(10, np.nan)) == verdicts.FAIL
+
+
+def test_the_value_is_the_best_loss_and_its_epoch_is_named() -> None:
+    judged = losses.verdict(losses.compute({"a": history(np.r_[5.0, 2.0, np.full(20, 3.0)]), "b": history(np.ones(5))}))
+    assert judged["parameter"].tolist() == ["a", "b"]
+    assert judged["value"].tolist() == [2.0, 1.0]
+    assert "epoch 2 of 22" in judged["reason"].iloc[0]
+
+
+@pytest.mark.parametrize("fits", [1, 2, 7])
+def test_each_fit_has_a_panel(fits: int, tmp_path) -> None:
+    noisy = np.random.default_rng(0).normal(size=30)
+    table = losses.compute({f"round {index}": history(noisy) for index in range(fits)})
+    figure = losses.plot(table)
+    assert len(figure.axes) == fits
+    style.save(figure, tmp_path / "losses.png")
+
+
+def test_a_history_without_finite_losses_is_drawn(tmp_path) -> None:
+    style.save(losses.plot(losses.compute({"fit": history(np.full(4, np.nan))})), tmp_path / "losses.png")
+
+
+def test_a_history_that_lacks_a_column_is_named() -> None:
+    with pytest.raises(
+        ValueError, match="history of 'round 1' needs rows with epoch, loss and validation_loss: got 2 rows"
+    ):
+        losses.compute({"round 1": pd.DataFrame({"epoch": [1, 2]})})
