@@ -63,5 +63,5 @@ def test_arrays_that_do_not_belong_together_are_refused(
 def test_a_parameter_without_finite_draws_is_named() -> None:
     draws = np.zeros((5, 4, 2))
     draws[:, 0, 1] = np.nan
-    with pytest.raises(ValueError, match=r"parameter 'b' has 0 data sets of 5 whose draws"):
+    with pytest.raises(ValueError, match=r"parameter 'b' has 0 data sets of 5 with finite draws"):
         list(marginals(draws, np.zeros((5, 2)), ["a", "b"]))

@@ -61,7 +61,7 @@ def marginals(draws: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> It
         usable = np.isfinite(truth) & np.isfinite(values).all(axis=1)
         if usable.sum() < 2:
             raise ValueError(
-                f"parameter {name!r} has {usable.sum()} data sets of {len(truth)} whose draws and true value are finite;"
+                f"parameter {name!r} has {usable.sum()} data sets of {len(truth)} with finite draws and true value;"
                 " it takes two at least"
             )
         yield Marginal(name, values[usable], truth[usable], np.flatnonzero(usable), int(np.sum(~usable)))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.inference.configurator import CONFIGURED, Configurator, Data, is_configured
+from cinnflow.inference.configurator import Configurator, Data, is_configured
 from cinnflow.inference.mmd import squared_mmd_to_normal
 from cinnflow.inference.parameter_transform import ParameterTransform
 from cinnflow.inference.standardization import Standardization
@@ -69,6 +69,7 @@ class AmortizedPosterior(keras.Layer):
         )
         self.summary_loss_fun = summary_loss_fun
         self.configurator = configurator
+        self.adapted = False
         self.parameter_scale = Standardization(num_params)
         self.summary_scale: Standardization | None = None
         self.direct_scale: Standardization | None = None
@@ -91,7 +92,7 @@ class AmortizedPosterior(keras.Layer):
         if "summary_conditions" in shapes:
             if self.summary_net is None:
                 raise ValueError("summary_conditions take a summary network, and this posterior has none")
-            shape = (None, *shapes["summary_conditions"][1:])
+            shape = shapes["summary_conditions"]
             self.summary_scale = Standardization(shape[-1])
             self.summary_scale.build()
             if not self.summary_net.built:
@@ -105,7 +106,7 @@ class AmortizedPosterior(keras.Layer):
         if not self.inference_net.built:
             condition_shape = (None, condition_dim) if condition_dim else None
             self.inference_net.build((None, self.inference_net.num_params), condition_shape)
-        self._shapes = {name: [None, *shape[1:]] for name, shape in shapes.items() if name in CONFIGURED}
+        self._shapes = {name: list(shape) for name, shape in shapes.items()}
 
     def adapt(self, theta: np.ndarray, data: Data) -> None:
         """Takes the data's layout and all means and standard deviations from training data.
@@ -115,8 +116,9 @@ class AmortizedPosterior(keras.Layer):
             data: an array or a dict of arrays, or an already configured dict; first axis the data sets.
         """
         configured = self.configure(data)
+        self.adapted = True
         if not self.built:
-            self.build({name: np.shape(array) for name, array in configured.items()})
+            self.build({name: (None, *np.shape(array)[1:]) for name, array in configured.items()})
             self.built = True
         self.parameter_scale.adapt(self.transform.forward(theta)[0].numpy())
         if self.summary_scale is not None:
@@ -162,9 +164,7 @@ class AmortizedPosterior(keras.Layer):
     def compute_loss(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The mean of −log q(θ | data) over prepared data (), on the parameters' own scale, plus the summary loss."""
         summaries = self.summarize(prepared, training) if self.summary_scale is not None else None
-        z, log_det = self.inference_net(
-            prepared["parameters"], _condition(prepared, summaries), training=training
-        )
+        z, log_det = self.inference_net(prepared["parameters"], _condition(prepared, summaries), training=training)
         loss = -tf.reduce_mean(_log_normal(z) + log_det + tf.cast(prepared["log_det"], z.dtype))
         if self.summary_loss_fun == "MMD" and summaries is not None:
             loss += squared_mmd_to_normal(summaries, self.mmd_seed)
@@ -174,9 +174,7 @@ class AmortizedPosterior(keras.Layer):
         """Configured data with parameters -> z (data sets, parameters) and log |det dz/dθ| (data sets,)."""
         prepared = self.prepare(configured)
         summaries = self.summarize(prepared, training) if self.summary_scale is not None else None
-        z, log_det = self.inference_net(
-            prepared["parameters"], _condition(prepared, summaries), training=training
-        )
+        z, log_det = self.inference_net(prepared["parameters"], _condition(prepared, summaries), training=training)
         return z, tf.cast(log_det, tf.float64) + prepared["log_det"]
 
     def sample(self, data: Data, n_samples: int, seed: int | None = None) -> np.ndarray:
@@ -234,7 +232,7 @@ class AmortizedPosterior(keras.Layer):
     log_posterior = log_prob
 
     def _ready(self, data: Data) -> dict[str, np.ndarray]:
-        if not self.built:
+        if not self.adapted:
             raise ValueError("this posterior has seen no training data yet: train it, or load a trained one")
         return self.configure(data)
 
@@ -294,7 +292,7 @@ class AmortizedPosterior(keras.Layer):
 
     def build_from_config(self, config: dict) -> None:
         self.build(config["shapes"])
-        self.built = True
+        self.built = self.adapted = True
 
 
 def _bounds(name: str, bounds, default: float, num_params: int) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 CONFIGURED = ("parameters", "summary_conditions", "summary_mask", "direct_conditions")
+MASK = "mask"
 
 Data = np.ndarray | Mapping[str, np.ndarray]
 
@@ -27,32 +28,40 @@ class Configurator:
 
     The first array with an axis beside the data sets sets the number of elements (of a set) or of time steps. It and
     every other array of that length are stacked as channels of the summary conditions (data sets, elements, channels).
-    Everything else (numbers, and vectors of other lengths) goes to the direct conditions (data sets, entries). Without a
-    summary network everything does. A boolean array named "mask" (data sets, elements) says which elements are there;
-    it makes the number of elements free.
+    Everything else (numbers, and vectors of other lengths) goes to the direct conditions (data sets, entries), as does
+    all of it without a summary network. A boolean array named "mask" (data sets, elements) may say which elements are
+    there.
 
     Args:
-        shapes: shape of one data set's array, by name, in the order of the channels.
+        shapes: shape of one data set's array, by name, in the order of the channels; None in place of a number of
+            elements that varies.
         summary: whether there is a summary network.
+
+    Raises:
+        ValueError: where a summary network gets numbers alone.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], summary: bool = True) -> None:
-        self.shapes = {name: tuple(int(size) for size in shape) for name, shape in shapes.items()}
+    def __init__(self, shapes: Mapping[str, Sequence[int | None]], summary: bool = True) -> None:
+        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.summary = summary
-        arrays = {name: shape for name, shape in self.shapes.items() if name != "mask"}
-        elements = next((shape[0] for shape in arrays.values() if shape), None) if summary else None
-        self.to_summary = [name for name, shape in arrays.items() if shape and shape[0] == elements]
-        self.to_direct = [name for name in arrays if name not in self.to_summary]
+        first = next((shape[:1] for shape in self.shapes.values() if shape), None) if summary else None
+        self.to_summary = [name for name, shape in self.shapes.items() if shape and shape[:1] == first]
+        self.to_direct = [name for name in self.shapes if name not in self.to_summary]
         if summary and not self.to_summary:
             raise ValueError(
-                f"a summary network takes data with at least one array for each data set, got only numbers: {self!s}; "
-                "set the summary network to none"
+                "a summary network takes at least one array for each data set, got only numbers: "
+                f"{', '.join(self.shapes)}; leave the summary network out"
             )
 
     @classmethod
     def from_data(cls, data: Data, summary: bool = True) -> Configurator:
-        """The configurator for data shaped like these."""
-        return cls({name: array.shape[1:] for name, array in as_dict(data).items()}, summary)
+        """The configurator for data shaped like these; with a mask, the number of elements may vary."""
+        arrays = as_dict(data)
+        shapes = {name: array.shape[1:] for name, array in arrays.items() if name != MASK}
+        if MASK in arrays:
+            elements = arrays[MASK].shape[1]
+            shapes = {name: (None, *shape[1:]) if shape[:1] == (elements,) else shape for name, shape in shapes.items()}
+        return cls(shapes, summary)
 
     def __call__(self, data: Data) -> dict[str, np.ndarray]:
         """Arranges data of the same names and shapes.
@@ -64,38 +73,42 @@ class Configurator:
         Raises:
             ValueError: for a missing or unknown name, or another shape.
         """
-        arrays = self._checked(as_dict(data))
+        arrays = as_dict(data)
+        self._check(arrays)
         configured = {}
         if self.to_summary:
             stacked = [arrays[name].reshape(*arrays[name].shape[:2], -1) for name in self.to_summary]
             configured["summary_conditions"] = np.concatenate(stacked, axis=-1)
-        if "mask" in self.shapes and self.summary:
-            configured["summary_mask"] = arrays["mask"].astype(bool)
+            if MASK in arrays:
+                configured["summary_mask"] = arrays[MASK].astype(bool)
         if self.to_direct:
             flat = [arrays[name].reshape(len(arrays[name]), -1) for name in self.to_direct]
             configured["direct_conditions"] = np.concatenate(flat, axis=-1)
         return configured
 
-    def _checked(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if set(arrays) != set(self.shapes):
+    def _check(self, arrays: dict[str, np.ndarray]) -> None:
+        optional = {MASK} if self.to_summary else set()
+        if set(arrays) - optional != set(self.shapes):
             raise ValueError(
-                f"the data take the names {', '.join(self.shapes)}, got {', '.join(arrays) or 'none'}; expected {self!s}"
+                f"data take the name{'s' if len(self.shapes) > 1 else ''} {', '.join(self.shapes)}, got "
+                f"{', '.join(arrays) or 'none'}"
             )
-        elements = {array.shape[1:2] for name, array in arrays.items() if name in self.to_summary or name == "mask"}
+        first = arrays[next(iter(self.shapes))]
+        sizes = {
+            "data sets": first.shape[:1],
+            "elements": arrays[self.to_summary[0]].shape[1:2] if self.to_summary else (),
+        }
         for name, array in arrays.items():
-            free = "mask" in self.shapes and (name in self.to_summary or name == "mask")
-            if array.ndim == 0 or array.shape[1 + free :] != self.shapes[name][free:] or (free and len(elements) > 1):
+            shape = self.shapes.get(name, sizes["elements"])
+            expected = sizes["data sets"] + tuple(
+                size if size is not None else next(iter(sizes["elements"]), None) for size in shape
+            )
+            if array.shape != expected or array.ndim == 0:
+                wanted = ", ".join(["data sets", *("elements" if size is None else str(size) for size in shape)])
                 raise ValueError(
-                    f"data {name!r} takes the shape (data sets{''.join(f', {size}' for size in self.shapes[name])}), "
-                    f"got {array.shape}; one data set alone needs a first axis of length 1"
+                    f"data {name!r} take the shape ({wanted}), the same number of data sets for each name, got "
+                    f"{array.shape}; one data set alone needs a first axis of length 1"
                 )
-        if len({len(array) for array in arrays.values()}) > 1:
-            counts = ", ".join(f"{name} {len(array)}" for name, array in arrays.items())
-            raise ValueError(f"all data take the same number of data sets along their first axis, got {counts}")
-        return arrays
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {shape}" for name, shape in self.shapes.items())
 
     def get_config(self) -> dict[str, Any]:
         return {"shapes": {name: list(shape) for name, shape in self.shapes.items()}, "summary": self.summary}

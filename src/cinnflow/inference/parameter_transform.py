@@ -9,11 +9,11 @@ import tensorflow as tf
 class ParameterTransform:
     """The map between parameters θ within their bounds and u on the whole line, one parameter at a time.
 
-        bounds          forward  θ -> u                  inverse  u -> θ              log |du/dθ|
-        none            u = θ                            θ = u                        0
-        lower a         u = log(θ − a)                   θ = a + exp(u)               −u
-        upper b         u = −log(b − θ)                  θ = b − exp(−u)              u
-        a and b         u = log(θ − a) − log(b − θ)      θ = a + (b − a) sigmoid(u)   log(b − a) − log(θ − a) − log(b − θ)
+        bounds     forward  θ -> u               inverse  u -> θ              log |du/dθ|
+        none       u = θ                         θ = u                        0
+        lower a    u = log(θ − a)                θ = a + exp(u)               −log(θ − a)
+        upper b    u = −log(b − θ)               θ = b − exp(−u)              −log(b − θ)
+        a and b    u = log(θ − a) − log(b − θ)   θ = a + (b − a) sigmoid(u)   log(b − a) − log(θ − a) − log(b − θ)
 
     Everything is in double precision; NumPy arrays and tensors both go in. No θ that `inverse` returns lies outside the
     bounds. A θ on a bound itself is taken as the nearest number inside.
@@ -69,4 +69,3 @@ class ParameterTransform:
             tf.where(self._has_upper, self._b - 1.0 / scale, u),
         )
         return tf.clip_by_value(theta, self.lower, self.upper)
-

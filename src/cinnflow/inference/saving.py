@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -45,7 +44,7 @@ def save_posterior(posterior: AmortizedPosterior, path: str | Path) -> None:
         label = {"format": FORMAT, "version": cinnflow.__version__, "digests": _digests(entries)}
         entries[_LABEL] = json.dumps(label, indent=1, sort_keys=True).encode()
         draft.write_bytes(_archive(entries))
-        os.replace(draft, path)
+        draft.replace(path)
 
 
 def read_posterior(path: str | Path) -> AmortizedPosterior:
@@ -71,8 +70,8 @@ def read_posterior(path: str | Path) -> AmortizedPosterior:
         raise PosteriorFileError(f"{path} is damaged: its {_LABEL} cannot be read ({error}); train again") from error
     if saved_format > FORMAT:
         raise PosteriorFileError(
-            f"{path} was saved by cinnflow {version} in format {saved_format}, and cinnflow {cinnflow.__version__} reads "
-            f"formats up to {FORMAT}; use cinnflow {version} or newer"
+            f"{path} was saved by cinnflow {version} in format {saved_format}, and cinnflow {cinnflow.__version__} "
+            f"reads formats up to {FORMAT}; use cinnflow {version} or newer"
         )
     if digests != _digests(entries):
         raise PosteriorFileError(f"{path} is damaged: its content is not what was saved; train again")
@@ -83,8 +82,8 @@ def _deserialize(path: Path, entries: dict[str, bytes]) -> AmortizedPosterior:
     for name in _registered_names(json.loads(entries["config.json"])):
         if keras.saving.get_registered_object(name) is None:
             raise PosteriorFileError(
-                f"{path} has a network of the class {name!r}, which is not known here: import the file that defines it, "
-                "decorated with keras.saving.register_keras_serializable, before the posterior is loaded"
+                f"{path} has a network of the class {name!r}, which is not known here: import the file that defines "
+                "it, decorated with keras.saving.register_keras_serializable, before the posterior is loaded"
             )
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "network.keras"
@@ -108,7 +107,9 @@ def _without_traces(config):
 def _registered_names(config) -> set[str]:
     """The names of all classes in a configuration that are not Keras' own."""
     if isinstance(config, dict):
-        own = {config["registered_name"]} if config.get("registered_name") and config.get("module") != "keras" else set()
+        own = (
+            {config["registered_name"]} if config.get("registered_name") and config.get("module") != "keras" else set()
+        )
         return own.union(*map(_registered_names, config.values()))
     return set().union(*map(_registered_names, config)) if isinstance(config, list) else set()
 

@@ -21,8 +21,8 @@ class Coupling(Bijection):
     φ and ψ are dense networks; each gives all coefficients of T at once, and starts at zero, where T is the identity.
     A vector of one entry has an empty first half, and its second half depends on the condition alone.
 
-    A subclass gives T: `coefficients`, their number for each entry; `transform(x, raw)` and `transform_inverse(z, raw)`,
-    which take entries (..., d) and raw coefficients (..., d, coefficients), and return entries and their log-derivatives.
+    A subclass gives T: `coefficients`, their number for each entry; `transform(x, raw)` and `transform_inverse(z, raw)`
+    take entries (..., d) and raw coefficients (..., d, coefficients), and return entries and their log-derivatives.
 
     Args:
         num_params: number of entries of a vector.

@@ -14,9 +14,7 @@ from cinnflow.networks.time_series import TimeSeriesNetwork
 _SUMMARY = {"deep_set": DeepSet, "set_transformer": SetTransformer, "time_series": TimeSeriesNetwork}
 
 
-def build_networks(
-    network: config.Network, num_params: int, seed: int
-) -> tuple[InvertibleNetwork, keras.Layer | None]:
+def build_networks(network: config.Network, num_params: int, seed: int) -> tuple[InvertibleNetwork, keras.Layer | None]:
     """The inference network and the summary network, or None for it, that a configuration asks for.
 
     Args:

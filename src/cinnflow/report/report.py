@@ -75,7 +75,8 @@ def number(value: float) -> str:
         return "–"
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}".replace("-", "−")
-    digits = 2 if value == 0 else max(0, 2 - int(np.floor(np.log10(abs(value)))))
+    rounded = abs(float(f"{value:.2e}"))
+    digits = max(0, 2 - int(np.floor(np.log10(rounded)))) if rounded else 2
     return f"{value:.{digits}f}".replace("-", "−")
 
 

@@ -15,7 +15,7 @@ Block = tuple[Mapping[str, tf.Tensor], np.ndarray]
 class InMemoryBatches:
     """Batches of a pool of prepared simulations, shuffled as a whole anew for each epoch.
 
-    An epoch's order depends on the seed and the epoch's number alone. Simulations that fill no batch sit that epoch out.
+    An epoch's order depends on the seed and the epoch's number alone. Simulations that fill no batch sit it out.
 
     Args:
         pool: prepared simulations, by name, first axis the simulations.

@@ -36,8 +36,8 @@ class Batches(Protocol):
 class Epochs:
     """Training of one posterior over epochs, in a state that can be kept and taken up again.
 
-    The learning rate follows a cosine from its first value to zero. Where there are validation data, the weights with the
-    lowest validation loss are the ones that stay, and training stops after `patience` epochs without a lower one.
+    The learning rate follows a cosine from its first value to zero. Where there are validation data, the weights with
+    the lowest validation loss are the ones that stay, and training stops after `patience` epochs without a lower one.
     A loss that is not finite ends training in the same way.
 
     Args:

@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Data, as_dict
 from cinnflow.networks.from_config import build_networks
-from cinnflow.training.batches import InMemoryBatches
-from cinnflow.training.epochs import Epochs
-from cinnflow.training.history import Epoch, History
+from cinnflow.training.history import Epoch
+from cinnflow.training.trainer import Trainer
 
 
 def fit(
@@ -56,37 +54,24 @@ def fit(
     """
     theta, data = np.asarray(theta, np.float64), as_dict(data)
     _check_finite(theta, data)
-    chosen = np.random.default_rng([seed, 0]).permutation(len(theta))
     held_out = max(1, round(training.validation_share * len(theta)))
     if len(theta) - held_out < 2:
         raise ValueError(f"training takes at least 3 simulations, got {len(theta)}")
-    validation, rest = np.sort(chosen[:held_out]), np.sort(chosen[held_out:])
-
-    if warm_start is None:
+    posterior = warm_start
+    if posterior is None:
         inference_net, summary_net = build_networks(network, theta.shape[1], seed)
         posterior = AmortizedPosterior(inference_net, summary_net, names=names, lower=lower, upper=upper)
-        posterior.adapt(theta[rest], _rows(data, rest))
-    else:
-        posterior = warm_start
-    epochs = Epochs(
-        posterior,
-        InMemoryBatches(_prepare(posterior, theta, data, rest), training.batch_size, seed),
-        epochs=training.epochs,
-        learning_rate=training.learning_rate,
-        validation=_prepare(posterior, theta, data, validation),
-        patience=training.patience,
-        history=History(history_path),
+    trainer = Trainer(
+        posterior, default_lr=training.learning_rate, history_path=history_path, on_epoch=on_epoch, seed=seed
     )
-    epochs.run(on_epoch)
+    trainer.train_offline(
+        {"prior_draws": theta, "sim_data": data},
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        validation_sims=held_out,
+        patience=training.patience,
+    )
     return posterior
-
-
-def _rows(data: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: array[rows] for name, array in data.items()}
-
-
-def _prepare(posterior: AmortizedPosterior, theta: np.ndarray, data: Mapping, rows: np.ndarray) -> dict[str, tf.Tensor]:
-    return posterior.prepare({"parameters": theta[rows], **posterior.configure(_rows(data, rows))})
 
 
 def _check_finite(theta: np.ndarray, data: Mapping[str, np.ndarray]) -> None:
@@ -94,6 +79,6 @@ def _check_finite(theta: np.ndarray, data: Mapping[str, np.ndarray]) -> None:
         bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
             raise ValueError(
-                f"training takes finite simulations; {name} has {bad.sum()} of {len(array)} that are not, the first in row "
-                f"{np.argmax(bad)}: leave out simulations that failed"
+                f"training takes finite simulations; {name} has {bad.sum()} of {len(array)} that are not, the first in "
+                f"row {np.argmax(bad)}: leave out simulations that failed"
             )

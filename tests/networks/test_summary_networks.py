@@ -1,0 +1,94 @@
+"""Laws of summary networks: order, masks, gradients, configurations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cinnflow.networks import DeepSet, SetTransformer, TimeSeriesNetwork
+from cinnflow.networks.deep_set import EquivariantModule
+from tests.networks.helpers import randomize, rebuilt
+
+SETS = {
+    "deep_set": lambda: DeepSet(3, units=8),
+    "deep_set_equivariant": lambda: DeepSet(3, num_equiv=2, units=8),
+    "set_transformer": lambda: SetTransformer(3, num_inducing_points=4, num_seeds=2, num_heads=2, units=8),
+}
+NETWORKS = {**SETS, "time_series": lambda: TimeSeriesNetwork(3, filters=4, units=8)}
+
+
+def made(name, steps=6, channels=2):
+    network = NETWORKS[name]()
+    network.build((None, steps, channels))
+    randomize(network)
+    return network
+
+
+def series(count=4, steps=6, channels=2, seed=0):
+    return np.random.default_rng(seed).standard_normal((count, steps, channels)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_order_of_a_set_does_not_matter(name):
+    network, x = made(name), series()
+    np.testing.assert_allclose(network(x), network(x[:, [3, 1, 5, 0, 2, 4]]), atol=1e-5)
+
+
+def test_the_order_of_a_time_series_matters():
+    network, x = made("time_series"), series()
+    assert np.abs(network(x) - network(x[:, ::-1])).max() > 1e-2
+
+
+def test_an_equivariant_module_reorders_with_its_set():
+    module, x, order = EquivariantModule(units=8), series(), [3, 1, 5, 0, 2, 4]
+    module.build(x.shape)
+    np.testing.assert_allclose(module(x[:, order]), np.asarray(module(x))[:, order], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_padded_data_set_has_the_summary_of_the_data_set_alone(name):
+    network, x = made(name), series()
+    padded = np.concatenate([x, np.full((4, 5, 2), 1e6, np.float32)], axis=1)
+    mask = np.arange(11) < 6
+    np.testing.assert_allclose(network(padded, mask=np.tile(mask, (4, 1))), network(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_masked_has_no_say(name):
+    network, x = made(name), series()
+    mask = np.array([[1, 1, 0, 1, 0, 1]] * 4, bool)
+    other = np.where(mask[..., None], x, np.float32(np.nan))
+    np.testing.assert_allclose(network(other, mask=mask), network(x, mask=mask), atol=1e-6)
+    assert np.abs(network(x, mask=mask) - network(x)).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_data_sets_of_a_batch_do_not_see_each_other(name):
+    network, x = made(name), series()
+    np.testing.assert_allclose(network(x)[1:2], network(x[1:2]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_larger_set_of_the_same_elements_is_told_apart(name):
+    network, x = made(name), series()
+    assert np.abs(network(np.concatenate([x, x], axis=1)) - network(x)).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_weight_has_a_gradient(name):
+    network = made(name)
+    x = tf.constant(series(20))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(network(x)))
+    for weight, gradient in zip(
+        network.trainable_variables, tape.gradient(loss, network.trainable_variables), strict=True
+    ):
+        assert gradient is not None and np.any(gradient != 0), weight.path
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_made_again_from_its_configuration_is_the_same(name):
+    network, x = made(name), series()
+    assert network.compute_output_shape((None, 6, 2)) == (None, 3)
+    np.testing.assert_array_equal(rebuilt(network, (None, 6, 2))(x), network(x))

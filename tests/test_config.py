@@ -1,0 +1,81 @@
+"""Configurations: defaults, and mistakes that are told by key, value and what is taken."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cinnflow.config import ConfigError, Study, check_study, read_raw, schema
+
+ROOT = Path(__file__).parent.parent
+LEAST = {"study": "mine", "model": "model.py"}
+
+
+def test_everything_but_study_and_model_has_a_default():
+    study = check_study(LEAST)
+    assert (study.study, study.model) == ("mine", "model.py")
+    with pytest.raises(ConfigError, match=r"model: is missing"):
+        check_study({"study": "mine"})
+
+
+def test_the_schema_in_the_repository_is_up_to_date():
+    assert (ROOT / "workflow/schemas/config.schema.json").read_text() == schema(), "run `make schema`"
+
+
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *sorted((ROOT / "workflow/models").glob("*/config.yaml"))])
+def test_the_configurations_of_the_project_are_right(path):
+    assert check_study(read_raw(path), str(path)).study
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"simulations": {"per_rund": 3}}, "simulations.per_rund: no such key; did you mean per_round?"),
+        ({"modell": 3}, "modell: no such key; did you mean model?"),
+        ({"simulations": {"rounds": "two"}}, "simulations.rounds: got 'two'; takes"),
+        ({"simulations": {"rounds": 2.5}}, "simulations.rounds: got 2.5; takes"),
+        ({"simulations": {"rounds": 0}}, "simulations.rounds: got 0; takes"),
+        ({"simulations": {"timeout": -1}}, "simulations.timeout: got -1; takes"),
+        ({"simulations": {"max_failed": 2}}, "simulations.max_failed: got 2; takes"),
+        ({"network": {"summary": {"type": "lstm"}}}, "network.summary"),
+        ({"training": 3}, "training: got 3; takes"),
+        ({"observations": ["a"]}, "observations: got ['a']; takes"),
+        ({"observations": {"a/b": "x.csv"}}, "observations: got"),
+        ({"study": "simulations"}, "study: got 'simulations'; takes a name other than"),
+        ({"study": "../up"}, "study: got '../up'; takes a name of letters"),
+        ({"seed": -1}, "seed: got -1; takes"),
+        ({"seed": True}, "seed: got True; takes"),
+    ],
+)
+def test_a_mistake_is_told_by_its_key_what_it_got_and_what_it_takes(wrong, says):
+    with pytest.raises(ConfigError) as error:
+        check_study(LEAST | wrong, "config.yaml")
+    assert says in str(error.value)
+    assert str(error.value).startswith("config.yaml cannot be used:")
+
+
+def test_every_mistake_is_told_at_once():
+    with pytest.raises(ConfigError) as error:
+        check_study({"study": "a b", "modl": 1})
+    assert len(str(error.value).splitlines()) == 4
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=5))
+def test_whatever_the_file_holds_there_is_an_answer(raw):
+    with pytest.raises(ConfigError):
+        check_study(raw)
+
+
+def test_a_file_that_is_not_there_or_not_yaml(tmp_path):
+    with pytest.raises(ConfigError, match="no configuration file"):
+        read_raw(tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        read_raw(tmp_path / "config.yaml")
+
+
+def test_a_study_survives_its_own_dump():
+    study = check_study(LEAST)
+    assert Study.model_validate(yaml.safe_load(yaml.safe_dump(study.model_dump()))) == study
