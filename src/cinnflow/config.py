@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 
 class ConfigError(ValueError):
@@ -46,27 +46,103 @@ class Simulations(Section):
     keep_failed: Count = Field(0, description="working folders of failed simulations to keep, beside the store")
 
 
-class SummaryNetwork(Section):
-    """The network that condenses a data set into a vector of learned summary statistics."""
+Activation = Literal["swish", "relu", "elu", "gelu", "tanh", "selu", "softplus"]
 
-    type: Literal["deep_set", "set_transformer", "time_series", "none"] = "deep_set"
-    summary_dim: PositiveInt = 10
+
+class DeepSetNetwork(Section):
+    """A network for exchangeable data."""
+
+    type: Literal["deep_set"] = "deep_set"
+    summary_dim: PositiveInt = Field(10, description="number of learned summary statistics")
+    num_equiv: Count = Field(0, description="modules in which elements see the whole set")
+    num_dense: PositiveInt = Field(2, description="dense layers in each part of a module")
+    units: PositiveInt = Field(64, description="width of the dense layers")
+    activation: Activation = "swish"
+
+
+class SetTransformerNetwork(Section):
+    """A network for exchangeable data whose elements attend to each other."""
+
+    type: Literal["set_transformer"]
+    summary_dim: PositiveInt = Field(10, description="number of learned summary statistics")
+    num_attention_blocks: PositiveInt = Field(2, description="blocks of attention through inducing points")
+    num_inducing_points: PositiveInt = Field(16, description="inducing points of each")
+    num_seeds: PositiveInt = Field(1, description="learned queries that pool the set")
+    num_heads: PositiveInt = Field(4, description="attention heads")
+    units: PositiveInt = Field(64, description="number of channels; a multiple of num_heads")
+    activation: Activation = "swish"
+
+    @model_validator(mode="after")
+    def _heads_share_the_units(self) -> SetTransformerNetwork:
+        if self.units % self.num_heads:
+            raise ValueError(f"units that are a multiple of num_heads = {self.num_heads}, not {self.units}")
+        return self
+
+
+class TimeSeriesNetwork(Section):
+    """A network for time series."""
+
+    type: Literal["time_series"]
+    summary_dim: PositiveInt = Field(10, description="number of learned summary statistics")
+    num_conv_layers: PositiveInt = Field(2, description="convolutions over time")
+    filters: PositiveInt = Field(32, description="features of each")
+    kernel_size: PositiveInt = Field(5, description="width of each, an odd number of time steps")
+    recurrent_units: PositiveInt = Field(32, description="size of the recurrent network's state")
+    units: PositiveInt = Field(64, description="width of the dense layers")
+    activation: Activation = "swish"
+
+    @field_validator("kernel_size")
+    @classmethod
+    def _windows_have_a_middle(cls, size: int) -> int:
+        if size % 2 == 0:
+            raise ValueError("an odd number")
+        return size
+
+
+class NoSummaryNetwork(Section):
+    """No summary: the data go into the couplings as they are."""
+
+    type: Literal["none"]
 
 
 class InferenceNetwork(Section):
     """The conditional invertible network; names as in BayesFlow."""
 
-    coupling: Literal["affine"] = "affine"
-    num_coupling_layers: PositiveInt = 6
-    permutation: Literal["fixed", "learnable"] | None = "fixed"
-    use_act_norm: bool = True
-    soft_clamping: PositiveFloat = 1.9
+    coupling: Literal["affine", "spline", "interleaved"] = Field("affine", description="how entries are transformed")
+    num_coupling_layers: PositiveInt = Field(6, description="coupling layers")
+    num_dense: PositiveInt = Field(2, description="dense layers in each network of a coupling")
+    units: PositiveInt = Field(128, description="width of these")
+    activation: Activation = "swish"
+    dropout_prob: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.05, description="share of units that training leaves out"
+    )
+    kernel_regularizer: Annotated[float, Field(ge=0)] = Field(0.0, description="factor of the L2 penalty on kernels")
+    soft_clamping: PositiveFloat = Field(1.9, description="bound of the logarithm of the scale that one coupling gives")
+    bins: Annotated[int, Field(ge=2, strict=True)] | None = Field(
+        None, description="bins of a spline (spline and interleaved couplings); null: 16"
+    )
+    default_domain: PositiveFloat | None = Field(
+        None, description="half the width of a spline's domain (spline and interleaved couplings); null: 5"
+    )
+    permutation: Literal["fixed", "learnable"] | None = Field(
+        "fixed", description="what mixes entries between couplings"
+    )
+    use_act_norm: bool = Field(True, description="whether each layer starts with a learned scale and shift")
+    use_soft_flow: bool = Field(False, description="whether training adds noise that the network is told of (SoftFlow)")
+
+    @model_validator(mode="after")
+    def _splines_alone_have_bins(self) -> InferenceNetwork:
+        if self.coupling == "affine" and (self.bins or self.default_domain):
+            raise ValueError("bins and default_domain with the coupling spline or interleaved alone")
+        return self
 
 
 class Network(Section):
     """Summary and inference network of a study."""
 
-    summary: SummaryNetwork = SummaryNetwork()
+    summary: Annotated[
+        DeepSetNetwork | SetTransformerNetwork | TimeSeriesNetwork | NoSummaryNetwork, Field(discriminator="type")
+    ] = DeepSetNetwork()
     inference: InferenceNetwork = InferenceNetwork()
 
 
@@ -80,6 +156,7 @@ class Training(Section):
     validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="share of the simulations that is held back to find the best weights"
     )
+    ensemble: PositiveInt = Field(1, description="networks that are trained apart and mixed evenly")
     patience: PositiveInt | None = Field(
         20, description="epochs without a lower validation loss after which training stops; null: never"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,7 @@ class Plan:
         folder = self.folder / "fit"
         if self.study.training.regime == "rounds":
             folder = folder / last_round
-        return [folder / "member-0" / "network.keras"]
+        return [folder / f"member-{member}" / "network.keras" for member in range(self.study.training.ensemble)]
 
     @property
     def histories(self) -> list[Path]:
@@ -154,6 +153,11 @@ class Plan:
         return min(self.study.simulations.batch_size, self.study.posterior.predictive)
 
     @property
+    def predictive_store(self) -> str:
+        """Name of the store of an observation's predictive simulations."""
+        return f"predictive-{self.fingerprint.digest}-{self.predictive_batch_size}.zarr"
+
+    @property
     def predictive_batches(self) -> int:
         """Jobs for the predictive simulations of one observation."""
         return math.ceil(self.study.posterior.predictive / self.predictive_batch_size)
@@ -172,7 +176,6 @@ class Plan:
         path = Path(self.study.model).parent / "README.md"
         return path if path.is_file() else None
 
-    @cached_property
-    def reading_code(self) -> str:
-        """Digest of the model file's code that bears on results after simulation, and on no simulation."""
-        return code_digest(self.model.path, ("read_observation", "derived_quantities", "published"))
+    def code(self, *names: str) -> str:
+        """Digest of what these functions or values of the model file are; no simulation depends on them."""
+        return code_digest(self.model.path, names)

@@ -10,7 +10,19 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from cinnflow.diagnostics import contraction, coverage, latent, log_gamma, recovery, sbc, scores, style, tarp, verdicts
+from cinnflow.diagnostics import (
+    contraction,
+    coverage,
+    latent,
+    log_gamma,
+    recovery,
+    sbc,
+    scores,
+    style,
+    summary,
+    tarp,
+    verdicts,
+)
 
 CHECKS = {
     "sbc": sbc,
@@ -36,15 +48,16 @@ def png(figure, path) -> bytes:
     return path.read_bytes()
 
 
-def test_each_verdict_fails_right_posteriors_as_often_as_it_says(gaussian) -> None:
+def test_each_verdict_and_their_summary_fail_right_posteriors_as_often_as_they_say(gaussian) -> None:
     repetitions = 200
-    failed = dict.fromkeys([*CHECKS, "latent"], 0)
+    failed = dict.fromkeys([*CHECKS, "latent", "summary"], 0)
     for repetition in range(repetitions):
         case = gaussian(parameters=2, data_sets=500, draws=60, seed=repetition)
-        for name, check in CHECKS.items():
-            failed[name] += verdicts.FAIL in words(check, case)
+        judged = {n: c.verdict(c.compute(case.draws, case.truths, case.names)) for n, c in CHECKS.items()}
         z = np.random.default_rng([1, repetition]).normal(size=(500, 2))
-        failed["latent"] += verdicts.FAIL in set(latent.verdict(latent.compute(z))["verdict"])
+        judged["latent"] = latent.verdict(latent.compute(z))
+        for name, table in (judged | {"summary": summary.compute(judged, case.names)}).items():
+            failed[name] += verdicts.FAIL in set(table["verdict"])
     rates = {name: count / repetitions for name, count in failed.items()}
     assert all(0.01 <= rate <= 0.09 for rate in rates.values()), rates
 
@@ -143,7 +156,7 @@ def test_numbers_of_recovery_and_contraction_have_their_closed_form(gaussian) ->
     assert table["r"].iloc[0] == pytest.approx(np.sqrt(0.8), abs=0.02)
     assert table["mad"].mean() == pytest.approx(stats.norm.ppf(0.75) * np.sqrt(0.2), rel=0.02)
     assert table["nrmse"].iloc[0] == pytest.approx(np.sqrt(0.2) / np.ptp(case.truths), rel=0.05)
-    assert contraction.compute(case.draws, case.truths, case.names)["mean_contraction"].iloc[0] == pytest.approx(
+    assert contraction.compute(case.draws, case.truths, case.names)["median_contraction"].iloc[0] == pytest.approx(
         0.8, abs=0.02
     )
 

@@ -8,8 +8,8 @@ import pytest
 from cinnflow.diagnostics import summary, verdicts
 
 
-def judged(**words: str) -> pd.DataFrame:
-    rows = [(name.replace("_", " "), 0.5, word, f"because {name}") for name, word in words.items()]
+def judged(p_value: float = 1e-6, **words: str) -> pd.DataFrame:
+    rows = [(name.replace("_", " "), 0.5, p_value, word, f"because {name}") for name, word in words.items()]
     return pd.DataFrame(rows, columns=verdicts.COLUMNS)
 
 
@@ -33,11 +33,20 @@ def test_a_diagnostic_that_judges_other_parameters_leaves_a_row_alone() -> None:
     assert table["failures_verdict"].tolist() == ["uneven", ""]
 
 
+def test_a_failure_that_chance_explains_among_all_checks_is_doubtful() -> None:
+    checks = {f"check{index}": judged(p_value=0.5, a="pass") for index in range(4)}
+    table = summary.compute(checks | {"sbc": judged(p_value=0.02, a="fail")}, ["a"])
+    assert table["sbc_verdict"].tolist() == ["fail"]
+    assert table["verdict"].tolist() == ["doubtful"]
+    assert "1 of 5 checks fails (sbc), no more clearly than chance explains" in summary.conclusion(table)
+    assert summary.compute(checks | {"sbc": judged(p_value=0.009, a="fail")}, ["a"])["verdict"].tolist() == ["fail"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ({"a": "pass", "b": "pass"}, "The posterior passes all 1 checks for a and b."),
-        ({"a": "pass", "b": "fail"}, "Do not rely on this posterior yet: a check fails for b."),
+        ({"a": "pass", "b": "fail"}, "Do not rely on this posterior yet: 1 of 1 checks fails (sbc)."),
         ({"a": "pass", "b": "uninformative"}, "The posterior passes every check for a; the data say nothing of b."),
         (
             {"a": "uninformative"},

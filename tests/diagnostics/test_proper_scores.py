@@ -66,3 +66,12 @@ def test_skill_of_the_prior_is_none(prior_only) -> None:
     assert abs(known.value) < 3 * known.error
     assert not known.informative
     assert not joint_skill(case.draws, case.truths).informative
+
+
+def test_chance_does_not_make_a_prior_informative(prior_only) -> None:
+    informative = 0
+    for seed in range(300):
+        case = prior_only(parameters=1, data_sets=20, draws=50, seed=seed)
+        informative += marginal_skill(case.draws[:, :, 0], case.truths[:, 0]).informative
+    # With so few data sets, a third of them have enough skill by luck alone.
+    assert informative <= 9

@@ -10,10 +10,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from network_laws import randomize, rebuilt
 
 from cinnflow.networks.act_norm import ActNorm
 from cinnflow.networks.invertible_network import InvertibleNetwork
-from tests.networks.helpers import randomize, rebuilt
 
 DESIGNS = ("affine", "spline", "interleaved")
 WIDTHS = (1, 2, 5, 50)
@@ -21,7 +21,7 @@ SMALL = {"dense_args": {"units": 8}}
 
 
 def network(num_params=2, condition_dim=7, coupling_design="affine", dtype="float64", scale=0.3, **kwargs):
-    coupling_settings = {name: SMALL for name in ("affine", "spline")} if coupling_design == "interleaved" else SMALL
+    coupling_settings = dict.fromkeys(("affine", "spline"), SMALL) if coupling_design == "interleaved" else SMALL
     net = InvertibleNetwork(
         num_params, 2, coupling_design, {**coupling_settings, **kwargs.pop("more", {})}, dtype=dtype, **kwargs
     )
@@ -80,7 +80,7 @@ def jacobian(net, x, condition):
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_inverse_undoes_forward_in_single_precision(design, width):
-    net = network(width, coupling_design=design, dtype="float32", permutation="learnable")
+    net = network(width, coupling_design=design, dtype="float32", permutation="learnable", scale=0.1)
     x, condition = inputs(net, count=200)
     back, _ = net(net(x, condition)[0], condition, inverse=True)
     np.testing.assert_allclose(back, x, atol=1e-4)
@@ -105,9 +105,9 @@ def test_every_weight_has_a_gradient(design, permutation, width, soft_flow):
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_density_integrates_to_one(design):
-    for width, points in ((1, 40_001), (2, 401)):
+    for width, points in ((1, 20_001), (2, 601)):
         net = network(width, condition_dim=0, coupling_design=design, permutation="learnable", scale=0.2)
-        axis = np.linspace(-30.0, 30.0, points)
+        axis = np.linspace(-15.0, 15.0, points)
         grid = np.stack(np.meshgrid(*[axis] * width, indexing="ij"), axis=-1).reshape(-1, width)
         z, log_det = net(tf.constant(grid))
         density = np.exp(-0.5 * np.sum(np.square(z), axis=-1) - 0.5 * width * np.log(2 * np.pi) + log_det)
@@ -147,8 +147,8 @@ def test_a_network_made_again_from_its_configuration_is_the_same(design):
 
 @pytest.mark.parametrize("design", DESIGNS)
 @given(
-    x=arrays(np.float32, (5, 3), elements=st.floats(-1e18, 1e18, width=32)),
-    condition=arrays(np.float32, (5, 7), elements=st.floats(-1e4, 1e4, width=32)),
+    x=arrays(np.float32, (5, 3), elements=st.floats(-(2.0**60), 2.0**60, width=32)),
+    condition=arrays(np.float32, (5, 7), elements=st.floats(-(2.0**20), 2.0**20, width=32)),
 )
 @settings(max_examples=25, deadline=None)
 def test_extreme_values_never_give_nan(design, x, condition):
@@ -194,9 +194,7 @@ def test_dropout_acts_in_training_alone():
 
 
 def test_the_seed_decides_the_initial_weights():
-    weights = [
-        np.concatenate([np.ravel(weight) for weight in network_of(seed).get_weights()]) for seed in (1, 1, 2)
-    ]
+    weights = [np.concatenate([np.ravel(weight) for weight in network_of(seed).get_weights()]) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(weights[0], weights[1])
     assert np.any(weights[0] != weights[2])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from network_laws import randomize
 
 from cinnflow.networks.permutation import FixedPermutation, LearnablePermutation
-from tests.networks.helpers import randomize
 
 
 @pytest.mark.parametrize("num_params", [2, 3, 4, 7])

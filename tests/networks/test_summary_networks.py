@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from network_laws import randomize, rebuilt
 
 from cinnflow.networks import DeepSet, SetTransformer, TimeSeriesNetwork
 from cinnflow.networks.deep_set import EquivariantModule
-from tests.networks.helpers import randomize, rebuilt
 
 SETS = {
     "deep_set": lambda: DeepSet(3, units=8),

@@ -85,7 +85,7 @@ class Page(HTMLParser):
         self.ids += [values["id"]] if "id" in values else []
         self.loads += [values[key] for key in ("src", "srcset") if values.get(key)]
         (self.links if tag == "a" else self.loads).extend([values["href"]] if values.get("href") else [])
-        if tag not in {"meta", "link", "img"}:
+        if tag not in {"meta", "link", "img", "wbr"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -124,7 +124,7 @@ def test_what_it_was_given_is_there(page) -> None:
         "Rates & <odds>",
         "How fast is it?",
         "A model of two rates.",
-        "The posterior passes all 2 checks for beta and gamma.",
+        "The posterior passes all 2 checks for beta and gamma. Simulations from the posterior look like school.",
         "8 crashed (8 %), 2 timed out (2 %)",
         "1 min 35 s",
         "1.23 to 1.87",
@@ -165,6 +165,19 @@ def test_text_from_outside_is_escaped(content) -> None:
 def test_a_study_without_observations_has_a_report(content) -> None:
     page = Page(build(dataclasses.replace(content, observations=[], seconds={}, provenance={})))
     assert "observation" not in " ".join(page.ids)
+
+
+def test_an_observation_that_the_model_cannot_make_decides_the_sentence(content, tmp_path) -> None:
+    table = pd.read_csv(content.observations[0].predictive_table).assign(p_value=0.001)
+    table.to_csv(tmp_path / "predictive.csv", index=False)
+    other = dataclasses.replace(content.observations[0], predictive_table=tmp_path / "predictive.csv")
+    source = build(dataclasses.replace(content, observations=[other]))
+    assert "Simulations from the posterior do not look like school." in source
+    assert '<p class="conclusion fail">' in source
+
+
+def test_each_parameter_has_a_mark_from_each_diagnostic(source) -> None:
+    assert source.count('class="verdict pass mark"') == 2 * 2
 
 
 def test_published_values_must_name_a_quantity_that_is_there(content) -> None:

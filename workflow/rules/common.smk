@@ -1,5 +1,7 @@
 import json
+import os
 import sys
+from shlex import quote
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
@@ -12,7 +14,9 @@ from cinnflow.steps.lock import Lock, Locked
 
 # The steps run the library that stands beside the rules, in the Python that runs snakemake.
 SRC = Path(workflow.basedir) / "src"
-STEP = f"PYTHONPATH={SRC} {sys.executable} -m cinnflow.steps"
+STEP = f"PYTHONPATH={quote(str(SRC))}${{PYTHONPATH:+:$PYTHONPATH}} {quote(sys.executable)} -m cinnflow.steps"
+# Relative, so that a project that was moved or checked out elsewhere is still up to date.
+MODULES = Path(os.path.relpath(SRC / "cinnflow/diagnostics"))
 STORES = "results/simulations"
 OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores", "latent"]
 CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]

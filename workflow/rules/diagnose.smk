@@ -1,5 +1,4 @@
 # One rule a diagnostic. Each names its own module among its inputs, so that an edit reruns it and the report alone.
-MODULES = SRC / "cinnflow" / "diagnostics"
 SETTINGS = PLAN.study.diagnostics.model_dump()
 
 

@@ -1,6 +1,6 @@
 # Each observation: its posterior, simulations with parameters from that posterior, and how these compare with it.
 OBSERVATIONS = f"{PLAN.folder}/observations"
-PREDICTIVE_STORE = f"{OBSERVATIONS}/{{observation}}/predictive-{PLAN.fingerprint.digest}.zarr"
+PREDICTIVE_STORE = f"{OBSERVATIONS}/{{observation}}/{PLAN.predictive_store}"
 
 
 def observation_file(wildcards):
@@ -15,12 +15,12 @@ rule infer:
     output:
         posterior=f"{OBSERVATIONS}/{{observation}}/posterior.nc",
         table=f"{OBSERVATIONS}/{{observation}}/summary.csv",
-        figure=f"{OBSERVATIONS}/{{observation}}/pairs.png",
     params:
         observation=observation_file,
+        fits=[str(fit) for fit in PLAN.newest_fits],
         draws=PLAN.study.posterior.draws,
         seed=PLAN.study.seed,
-        code=PLAN.reading_code,
+        code=PLAN.code("read_observation", "derived_quantities"),
     log:
         f"{PLAN.folder}/logs/infer-{{observation}}.log",
     threads: 4
@@ -30,7 +30,20 @@ rule infer:
         "{STEP}.infer --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model {MODEL:q}"
         " --options {MODEL_OPTIONS:q} --study {PLAN.study.study} --observation {input.observation:q}"
         " --draws {params.draws} --seed {params.seed} --threads {threads} --posterior {output.posterior:q}"
-        " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
+        " --table {output.table:q} 2> {log:q}"
+
+
+rule pairs:
+    input:
+        posterior=rules.infer.output.posterior,
+        module=MODULES / "pairs.py",
+    output:
+        figure=f"{OBSERVATIONS}/{{observation}}/pairs.png",
+    log:
+        f"{PLAN.folder}/logs/pairs-{{observation}}.log",
+    localrule: True
+    shell:
+        "{STEP}.pairs --posterior {input.posterior:q} --figure {output.figure:q} 2> {log:q}"
 
 
 rule predict:
@@ -49,7 +62,7 @@ rule predict:
         mem_mb=1000,
     shell:
         f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
-        " --split predictive-{wildcards.observation} --batch {wildcards.batch}"
+        " --meaning {PLAN.store.name:q} --split predictive-{wildcards.observation} --batch {wildcards.batch}"
         " --batch-size {PLAN.predictive_batch_size} --simulations {params.simulations} --model {MODEL:q}"
         " --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed} --threads {threads} --timeout {TIMEOUT}"
         " --attempts {SIMULATIONS.attempts} --posterior {input.posterior:q} 2> {log:q}"
@@ -65,7 +78,7 @@ rule predictive:
         figure=f"{OBSERVATIONS}/{{observation}}/predictive.png",
     params:
         observation=observation_file,
-        code=PLAN.reading_code,
+        code=PLAN.code("read_observation"),
         simulations=PLAN.study.posterior.predictive,
     log:
         f"{PLAN.folder}/logs/predictive-{{observation}}.log",

@@ -17,7 +17,7 @@ rule report:
     params:
         config=as_json(PLAN.meaning),
         fingerprint=as_json(PLAN.fingerprint.parts),
-        code=PLAN.reading_code,
+        code=PLAN.code("published"),
         diagnostics=DIAGNOSTICS,
     log:
         f"{PLAN.folder}/logs/report.log",

@@ -23,7 +23,7 @@ rule simulate:
     group:
         "simulate"
     shell:
-        "{STEP}.simulate --store results/simulations/{wildcards.store}.zarr --split {wildcards.split}"
+        "{STEP}.simulate --store results/simulations/{wildcards.store:q}.zarr --split {wildcards.split}"
         " --batch {wildcards.batch} --batch-size {SIMULATIONS.batch_size} --batches {BATCHES:q}"
         " --model {MODEL:q} --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed}"
         " --threads {threads} --timeout {TIMEOUT} --attempts {SIMULATIONS.attempts}"
@@ -57,6 +57,6 @@ rule seal:
         f"{PLAN.folder}/logs/seal-{{split}}.log",
     localrule: True
     shell:
-        "{STEP}.seal --store {PLAN.store.path} --split {wildcards.split} --batches {params.batches}"
-        " --batch-size {params.batch_size} --max-failed {SIMULATIONS.max_failed} --options=\"{OPTIONS}\""
+        "{STEP}.seal --store {PLAN.store.path:q} --split {wildcards.split} --batches {params.batches}"
+        " --batch-size {params.batch_size} --max-failed {SIMULATIONS.max_failed} --options={OPTIONS:q}"
         " --command {COMMAND:q} --manifest {output:q} 2> {log:q}"

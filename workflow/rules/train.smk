@@ -1,6 +1,6 @@
 # The fit to a round reads all rounds up to it and goes on from the fit before. With any other regime there is one fit.
 NETWORK = PLAN.study.network.model_dump()
-TRAINING = PLAN.study.training.model_dump()
+TRAINING = PLAN.study.training.model_dump(exclude={"ensemble"})
 
 
 def rounds_of(wildcards):
@@ -39,7 +39,7 @@ rule train:
         gpu=0,
     shell:
         "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --network {params.network:q}"
-        " --training {params.training:q} --seed {params.seed} --warm-start {input.before:q} --threads {threads}"
+        " --training {params.training:q} --seed {params.seed} --member {wildcards.member} --warm-start {input.before:q} --threads {threads}"
         " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
 
 
@@ -51,9 +51,11 @@ rule draws:
         # The artifact's zarr.json, which holds a digest of the rest and is written last.
         f"{PLAN.folder}/draws/test.zarr/zarr.json",
     params:
+        # Their names too: back at an earlier setting of rounds or regime, its fit is older than these draws.
+        fits=[str(fit) for fit in PLAN.newest_fits],
         draws=PLAN.study.diagnostics.draws,
         seed=PLAN.study.seed,
-        code=PLAN.reading_code,
+        code=PLAN.code("derived_quantities"),
     log:
         f"{PLAN.folder}/logs/draws.log",
     threads: 4

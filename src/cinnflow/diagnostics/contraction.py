@@ -21,10 +21,10 @@ from cinnflow.diagnostics.proper_scores import marginal_skill
 TITLE = "Posterior z-score and contraction"
 CAPTION = (
     "One dot a held-out simulation. Contraction, 1 − posterior variance / prior variance, is 0 where the data say "
-    "nothing of a parameter and 1 where they fix it. The z-score, (posterior mean − true value) / posterior sd, "
-    "scatters around 0 with spread 1 when the posterior is right; the grey band holds 95 % of a normal one. A cloud "
-    "that is higher than the band means a posterior that is too narrow, a flatter one a posterior that is too wide, "
-    "and one off the centre line a bias."
+    "nothing of a parameter and 1 where they fix it; the red line is its median. The z-score, (posterior mean − true"
+    " value) / posterior sd, scatters around 0 with spread 1 when the posterior is right; the grey band holds 95 % "
+    "of a normal one. A cloud that is higher than the band means a posterior that is too narrow, a flatter one a "
+    "posterior that is too wide, and one off the centre line a bias."
 )
 
 _SHOWN = 2000
@@ -43,9 +43,9 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         seed: seed of what breaks ties between ranks.
 
     Returns:
-        One row a parameter and data set: z_score and contraction (both without a unit); mean_contraction, bias (of the
-        normal scores, in posterior sd), width (posterior sd over the right one), bias_p_value, width_p_value, p_value,
-        skill, informative, data_sets and left_out are the parameter's.
+        One row a parameter and data set: z_score and contraction (both without a unit); median_contraction, bias (of
+        the normal scores, in posterior sd), width (posterior sd over the right one), bias_p_value, width_p_value,
+        p_value, skill, informative, data_sets and left_out are the parameter's.
 
     Raises:
         ValueError: when the shapes contradict each other.
@@ -69,7 +69,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
                     "data_set": marginal.data_sets,
                     "z_score": z_score,
                     "contraction": contraction,
-                    "mean_contraction": contraction.mean(),
+                    "median_contraction": float(np.median(contraction)),
                     "bias": scores.mean(),
                     "width": np.sqrt(count / squares),
                     "bias_p_value": bias_p,
@@ -94,20 +94,20 @@ def plot(table: pd.DataFrame) -> Figure:
         axis.axhspan(*stats.norm.interval(0.95), color=style.BAND, lw=0)
         axis.axhline(0, color=style.GREY, lw=0.8)
         axis.scatter(shown["contraction"], shown["z_score"], s=6, color=style.BLUE, alpha=0.4, lw=0)
-        axis.axvline(rows["mean_contraction"].iloc[0], color=style.RED, lw=1.2)
+        axis.axvline(rows["median_contraction"].iloc[0], color=style.RED, lw=1.2)
         lowest = min(-0.05, shown["contraction"].quantile(0.01))
         highest = 1.1 * np.nanmax([4.0, shown["z_score"].abs().quantile(0.995)])
         axis.set(xlim=(lowest, 1.02), ylim=(-highest, highest))
         style.title(axis, name)
-        style.note(axis, f"mean contraction {rows['mean_contraction'].iloc[0]:.2f}", style.RED, top=False)
+        style.note(axis, f"median contraction {rows['median_contraction'].iloc[0]:.2f}", style.RED, top=False)
     style.label_outer(panels[0], "contraction", "z-score")
     return figure
 
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
-    """Fails a biased or wrongly wide posterior, and says which; its value is the mean contraction."""
+    """Fails a biased or wrongly wide posterior, and says which; its value is the median contraction."""
     rows = table.drop_duplicates("parameter").reset_index(drop=True)
-    judged = verdicts.calibration_verdict(rows, "mean_contraction", "wrong")
+    judged = verdicts.calibration_verdict(rows, "median_contraction", "wrong")
     limit = verdicts.threshold(2 * len(rows))
     for position, row in enumerate(rows.to_dict("records")):
         faults = []

@@ -63,6 +63,10 @@ def plot(table: pd.DataFrame) -> Figure:
     """Share of failed simulations against each parameter, stacked by reason."""
     groups = list(table.groupby("parameter", sort=False))
     reasons = [reason for reason in table["reason"].unique() if reason != OK]
+    if not reasons:
+        figure = Figure(figsize=(3.4, 0.5))
+        figure.text(0.02, 0.5, "No simulation failed.", fontsize=style.TITLE_SIZE, va="center", color=style.INK)
+        return figure
     figure, panels = style.grid(len(groups), height=2.1)
     for (name, rows), axis in zip(groups, panels[0], strict=True):
         base = 0.0
@@ -76,13 +80,10 @@ def plot(table: pd.DataFrame) -> Figure:
         _label_bins(axis, rows[rows["reason"] == rows["reason"].iloc[0]])
         style.title(axis, name)
     style.label_outer(panels[0], "", "failed (%)")
-    if reasons:
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside upper right", ncols=len(labels), fontsize=style.TICK_SIZE, frameon=False
-        )
-    else:
-        figure.suptitle("no simulation failed", fontsize=style.LABEL_SIZE, x=0.02, ha="left")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper right", ncols=len(labels), fontsize=style.TICK_SIZE, frameon=False
+    )
     return figure
 
 
@@ -94,11 +95,13 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
         bins = rows.groupby("left").agg(simulations=("simulations", "first"), failed=("failed", "sum"))
         total, failed = int(bins["simulations"].sum()), int(bins["failed"].sum())
         if failed == 0:
-            judged.append((name, 0.0, verdicts.PASS, f"none of {total} simulations failed"))
+            judged.append((name, 0.0, np.nan, verdicts.PASS, f"none of {total} simulations failed"))
             continue
         p_value = _homogeneity(bins["failed"].to_numpy(), bins["simulations"].to_numpy())
         word, what = (verdicts.UNEVEN, "depend") if p_value <= limit else (verdicts.PASS, "do not visibly depend")
-        judged.append((name, failed / total, word, f"{failed} failures of {total} {what} on it (p = {p_value:.1g})"))
+        judged.append(
+            (name, failed / total, np.nan, word, f"{failed} failures of {total} {what} on it (p = {p_value:.1g})")
+        )
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
 
 

@@ -80,9 +80,13 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     for name, score in scores.items():
         p_value = uniformity.p_value(score)
         word = verdicts.FAIL if p_value <= limit else verdicts.PASS
-        what = "squared length is not chi-squared" if name == verdicts.ALL_PARAMETERS else "not standard normal"
-        reason = f"{what + ' (' if word == verdicts.FAIL else '('}p = {p_value:.2g}, limit {limit:.2g})"
-        judged.append((name, spread[name], word, reason + verdicts.left_out_note(left_out)))
+        reason = f"p = {p_value:.2g}, limit {limit:.2g}"
+        if word == verdicts.FAIL:
+            what = "squared length is not chi-squared" if name == verdicts.ALL_PARAMETERS else "not standard normal"
+            reason = f"{what} ({reason})"
+        judged.append(
+            (name, spread[name], min(1.0, p_value * len(scores)), word, reason + verdicts.left_out_note(left_out))
+        )
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
 
 

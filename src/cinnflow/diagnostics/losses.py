@@ -78,7 +78,7 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     for fit, rows in table.groupby("fit", sort=False):
         losses = rows["validation_loss"].to_numpy(float)
         if not np.isfinite(losses).any():
-            judged.append((fit, np.nan, verdicts.FAIL, "no epoch has a finite validation loss"))
+            judged.append((fit, np.nan, np.nan, verdicts.FAIL, "no epoch has a finite validation loss"))
             continue
         best = float(np.nanmin(losses))
         tail = max(1, len(losses) // 10)
@@ -86,9 +86,9 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
         epoch = int(rows["epoch"].iloc[int(np.nanargmin(losses))])
         if gain > _STILL_FALLING:
             reason = f"the validation loss still falls at the last of {len(losses)} epochs"
-            judged.append((fit, best, verdicts.UNFINISHED, reason))
+            judged.append((fit, best, np.nan, verdicts.UNFINISHED, reason))
         else:
-            judged.append((fit, best, verdicts.PASS, f"best validation loss at epoch {epoch} of {len(losses)}"))
+            judged.append((fit, best, np.nan, verdicts.PASS, f"best validation loss at epoch {epoch} of {len(losses)}"))
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
 
 

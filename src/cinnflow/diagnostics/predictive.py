@@ -113,7 +113,7 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     reason = f"{inside:.0%} of the points lie within the central 90 %; {p_value:.1%} of the data sets are as extreme"
     if left_out:
         reason += f"; {left_out} failed simulations left out"
-    return pd.DataFrame([(verdicts.ALL_PARAMETERS, inside, word, reason)], columns=verdicts.COLUMNS)
+    return pd.DataFrame([(verdicts.ALL_PARAMETERS, inside, p_value, word, reason)], columns=verdicts.COLUMNS)
 
 
 def _envelope_p_value(simulated: np.ndarray, observed: np.ndarray) -> float:

@@ -86,7 +86,7 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     for row in table[table["score"] != _LOG].itertuples():
         word = verdicts.PASS if row.informative else verdicts.UNINFORMATIVE
         reason = f"{row.score} {row.value:.3g}, the prior's {row.prior:.3g}" + verdicts.left_out_note(int(row.left_out))
-        judged.append((row.parameter, row.skill, word, reason))
+        judged.append((row.parameter, row.skill, np.nan, word, reason))
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
 
 

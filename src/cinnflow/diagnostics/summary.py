@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from cinnflow.diagnostics.verdicts import FAIL, PASS, UNEVEN, UNFINISHED, UNINFORMATIVE, WORST_FIRST, worst
+from cinnflow.diagnostics.verdicts import (
+    DOUBTFUL,
+    FAIL,
+    FALSE_ALARMS,
+    PASS,
+    UNEVEN,
+    UNFINISHED,
+    UNINFORMATIVE,
+    WORST_FIRST,
+    worst,
+)
 
 _NAMED = 8
 
@@ -18,6 +28,9 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
     A diagnostic that judges something other than single parameters (all of them jointly, or each fit) gives every row
     its worst verdict; one that judges other parameters leaves a row without one.
 
+    Each diagnostic fails a right posterior in FALSE_ALARMS of all studies, so that one of many often does: a failure
+    that is not beyond chance among all of them makes a parameter doubtful.
+
     Args:
         verdicts: each diagnostic's name and what its `verdict` returned.
         names: the parameters' names.
@@ -25,6 +38,7 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
     Returns:
         parameter, verdict, reason (of whatever is not a pass), then <diagnostic> and <diagnostic>_verdict.
     """
+    tested = sum(judged["p_value"].notna().any() for judged in verdicts.values())
     rows = []
     for name in names:
         row: dict[str, object] = {"parameter": name}
@@ -35,9 +49,10 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
             if mine.empty:
                 row |= {diagnostic: np.nan, f"{diagnostic}_verdict": ""}
                 continue
-            deciding = mine[mine["verdict"] == worst(mine["verdict"])].iloc[0]
+            deciding = mine[mine["verdict"] == worst(mine["verdict"])].sort_values("p_value").iloc[0]
             row |= {diagnostic: deciding["value"], f"{diagnostic}_verdict": deciding["verdict"]}
-            words.append(deciding["verdict"])
+            by_chance = deciding["verdict"] == FAIL and deciding["p_value"] * tested > FALSE_ALARMS
+            words.append(DOUBTFUL if by_chance else deciding["verdict"])
             if deciding["verdict"] != PASS:
                 reasons.append(f"{diagnostic}: {deciding['reason']}")
         rows.append({"parameter": name, "verdict": worst(words), "reason": "; ".join(reasons)} | row)
@@ -46,10 +61,16 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
 
 def conclusion(summary: pd.DataFrame) -> str:
     """The verdict in one sentence."""
-    checks = sum(column.endswith("_verdict") for column in summary.columns)
+    words = summary.filter(regex="_verdict$").rename(columns=lambda column: column.removesuffix("_verdict"))
+    failing = [diagnostic.replace("_", " ") for diagnostic in words if (words[diagnostic] == FAIL).any()]
+    failures = (
+        f"{len(failing)} of {words.shape[1]} checks {'fails' if len(failing) == 1 else 'fail'} ({', '.join(failing)})"
+    )
     named = {word: _list(summary.loc[summary["verdict"] == word, "parameter"]) for word in WORST_FIRST}
     if named[FAIL]:
-        return f"Do not rely on this posterior yet: a check fails for {named[FAIL]}."
+        return f"Do not rely on this posterior yet: {failures}."
+    if named[DOUBTFUL]:
+        return f"{failures}, no more clearly than chance explains: more test simulations would tell."
     if named[UNFINISHED]:
         return "No check fails, but training is not finished: more epochs would make the posterior better."
     if named[UNEVEN]:
@@ -61,7 +82,7 @@ def conclusion(summary: pd.DataFrame) -> str:
         return "No check fails, but the data say nothing of any parameter: each posterior is its prior."
     if named[UNINFORMATIVE]:
         return f"The posterior passes every check for {named[PASS]}; the data say nothing of {named[UNINFORMATIVE]}."
-    return f"The posterior passes all {checks} checks for {named[PASS]}."
+    return f"The posterior passes all {words.shape[1]} checks for {named[PASS]}."
 
 
 def _list(names: Sequence[str]) -> str:

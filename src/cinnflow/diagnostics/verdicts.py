@@ -10,10 +10,11 @@ FALSE_ALARMS = 0.05
 """Probability that a diagnostic fails a right posterior, over all of its parameters together."""
 
 PASS, FAIL, UNINFORMATIVE = "pass", "fail", "uninformative"
-UNFINISHED, UNEVEN = "unfinished", "uneven"
-WORST_FIRST = (FAIL, UNFINISHED, UNEVEN, UNINFORMATIVE, PASS)
+DOUBTFUL, UNFINISHED, UNEVEN = "doubtful", "unfinished", "uneven"
+WORST_FIRST = (FAIL, DOUBTFUL, UNFINISHED, UNEVEN, UNINFORMATIVE, PASS)
 
-COLUMNS = ["parameter", "value", "verdict", "reason"]
+COLUMNS = ["parameter", "value", "p_value", "verdict", "reason"]
+"""Columns of a verdict; p_value is adjusted for the number of tests of its diagnostic, NaN where nothing is tested."""
 
 ALL_PARAMETERS = "all parameters"
 """Stands for a parameter's name where a diagnostic judges the joint posterior."""
@@ -49,7 +50,8 @@ def calibration_verdict(rows: pd.DataFrame, quantity: str, reason: str) -> pd.Da
             verdict, why = UNINFORMATIVE, "the posterior predicts no better than the prior"
         else:
             verdict, why = PASS, f"p = {row['p_value']:.2g}, limit {limit:.2g}"
-        judged.append((row["parameter"], row[quantity], verdict, why + left_out_note(int(row["left_out"]))))
+        p_value = min(1.0, row["p_value"] * len(rows))
+        judged.append((row["parameter"], row[quantity], p_value, verdict, why + left_out_note(int(row["left_out"]))))
     return pd.DataFrame(judged, columns=COLUMNS)
 
 

@@ -23,6 +23,7 @@ class Draws:
         draws: (simulations, draws, names).
         truths: what each simulation was made with (simulations, names).
         log_prob: log density of the true parameters (simulations,).
+        fits: the .keras files of the networks that drew, relative to the study's results.
         latent: where the network maps the true parameters to (simulations, parameters); members of an ensemble
             follow each other along the first axis.
     """
@@ -33,6 +34,7 @@ class Draws:
     truths: np.ndarray
     log_prob: np.ndarray
     latent: np.ndarray
+    fits: list[str]
 
 
 _DIMENSIONS = {
@@ -55,7 +57,12 @@ def write_draws(path: Path, draws: Draws) -> None:
     digest = hashlib.sha256()
     for name in _DIMENSIONS:
         digest.update(np.ascontiguousarray(getattr(draws, name)).tobytes())
-    attributes = {"names": draws.names, "parameters": draws.parameters, "digest": digest.hexdigest()}
+    attributes = {
+        "names": draws.names,
+        "parameters": draws.parameters,
+        "fits": draws.fits,
+        "digest": digest.hexdigest(),
+    }
     group = zarr.create_group(temporary, attributes=attributes)
     for name, dimensions in _DIMENSIONS.items():
         values = getattr(draws, name)
@@ -78,4 +85,10 @@ def read_draws(path: Path) -> Draws:
     """Reads the artifact."""
     group = zarr.open_group(path, mode="r")
     arrays = {name: np.asarray(group[name][...]) for name in _DIMENSIONS}  # type: ignore[index]
-    return Draws(list(group.attrs["names"]), int(group.attrs["parameters"]), **arrays)  # type: ignore[arg-type,call-overload]
+    attributes = {name: group.attrs[name] for name in ("names", "parameters", "fits")}
+    return Draws(**attributes, **arrays)  # type: ignore[arg-type]
+
+
+def read_fits(path: Path) -> list[str]:
+    """The .keras files that drew, relative to the study's results."""
+    return list(zarr.open_group(path, mode="r").attrs["fits"])  # type: ignore[arg-type]

@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.inference.draws import read_fits
+from cinnflow.inference.ensemble import Ensemble
 
 
-def load_posterior(path: str | Path) -> AmortizedPosterior:
-    """The posterior in a .keras file, or the newest one in a study's results.
+def load_posterior(path: str | Path) -> Ensemble:
+    """The posterior in a study's results; an ensemble is an even mixture of its members.
+
+    It is the one that the study's diagnostics have judged. Where a study is still without diagnostics, it is the fit to
+    the last round.
 
     Args:
-        path: a .keras file, or a folder results/<study>.
+        path: a folder results/<study>, or one .keras file.
 
     Raises:
         FileNotFoundError: where there is none.
         PosteriorFileError: for a file that holds no posterior that can be read.
     """
     path = Path(path)
-    if path.suffix == ".keras":
-        return AmortizedPosterior.load(path)
-    files = newest_fit(path)
-    return AmortizedPosterior.load(files[0])
+    return load_members([path] if path.suffix == ".keras" else judged_fit(path) or newest_fit(path))
+
+
+def load_members(files: Sequence[Path]) -> Ensemble:
+    """The ensemble of the posteriors in these .keras files; errors as for `load_posterior`."""
+    return Ensemble([AmortizedPosterior.load(file) for file in files])
+
+
+def judged_fit(folder: Path) -> list[Path]:
+    """The .keras files that a study's draws come from; none where it has no draws yet."""
+    draws = folder / "draws" / "test.zarr"
+    if not (draws / "zarr.json").exists():
+        return []
+    return [folder / name for name in read_fits(draws)]
 
 
 def newest_fit(folder: Path) -> list[Path]:
     """The .keras files of a study's last round, one for each member."""
-    rounds = {}
+    rounds: dict[int, list[Path]] = {}
     for file in sorted(folder.glob("fit/**/member-*/network.keras")):
         match = re.fullmatch(r"round-(\d+)", file.parent.parent.name)
         rounds.setdefault(int(match[1]) if match else -1, []).append(file)

@@ -55,9 +55,10 @@ def read_observation(
         if array.shape == shape:
             array = array[None]
         if array.shape[1:] != shape or array.ndim != len(shape) + 1:
+            stacked = f"(data sets, {', '.join(map(str, shape))})"
             raise ObservationError(
-                f"{path}: {name} has shape {array.shape}; a simulation gives {shape}, and many data sets are stacked along "
-                f"a first axis, (data sets, {', '.join(map(str, shape))})"
+                f"{path}: {name} has shape {array.shape}; a simulation gives {shape}, and many data sets are stacked "
+                f"along a first axis, {stacked}"
             )
         if not np.isfinite(array).all():
             raise ObservationError(f"{path}: {name} holds values that are not finite")

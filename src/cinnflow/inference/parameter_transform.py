@@ -16,7 +16,7 @@ class ParameterTransform:
         a and b    u = log(θ − a) − log(b − θ)   θ = a + (b − a) sigmoid(u)   log(b − a) − log(θ − a) − log(b − θ)
 
     Everything is in double precision; NumPy arrays and tensors both go in. No θ that `inverse` returns lies outside the
-    bounds. A θ on a bound itself is taken as the nearest number inside.
+    bounds. A θ on a bound itself is taken as one just inside.
 
     Args:
         lower: lower bounds (parameters,), −inf where there is none.
@@ -39,8 +39,9 @@ class ParameterTransform:
         # Finite stand-ins where there is no bound: what they lead to is never selected, but must not be NaN.
         self._a = np.where(self._has_lower, self.lower, 0.0)
         self._b = np.where(self._has_upper, self.upper, 1.0)
-        self._first = np.nextafter(self.lower, np.inf)
-        self._last = np.nextafter(self.upper, -np.inf)
+        both = self._has_lower & self._has_upper
+        self._log_width = np.where(both, np.log(self._b - self._a, where=both, out=np.zeros_like(self._a)), 0.0)
+        self._closest = np.where(both, 1e-15 * (self._b - self._a), np.finfo(np.float64).tiny)
 
     def inside(self, theta) -> tf.Tensor:
         """Whether each vector theta (..., parameters) lies within the bounds -> (...,)."""
@@ -49,13 +50,11 @@ class ParameterTransform:
 
     def forward(self, theta) -> tuple[tf.Tensor, tf.Tensor]:
         """θ (..., parameters) within the bounds -> u (..., parameters) and log |det du/dθ| (...,)."""
-        theta = tf.clip_by_value(tf.convert_to_tensor(theta, tf.float64), self._first, self._last)
-        log_above = tf.math.log(tf.where(self._has_lower, theta - self._a, 1.0))
-        log_below = tf.math.log(tf.where(self._has_upper, self._b - theta, 1.0))
-        bounded = self._has_lower | self._has_upper
-        u = tf.where(bounded, log_above - log_below, theta)
-        log_width = np.where(self._has_lower & self._has_upper, np.log(np.maximum(self._b - self._a, 1e-300)), 0.0)
-        return u, tf.reduce_sum(log_width - log_above - log_below, axis=-1)
+        theta = tf.convert_to_tensor(theta, tf.float64)
+        log_above = tf.math.log(tf.where(self._has_lower, tf.maximum(theta - self._a, self._closest), 1.0))
+        log_below = tf.math.log(tf.where(self._has_upper, tf.maximum(self._b - theta, self._closest), 1.0))
+        u = tf.where(self._has_lower | self._has_upper, log_above - log_below, theta)
+        return u, tf.reduce_sum(self._log_width - log_above - log_below, axis=-1)
 
     def inverse(self, u) -> tf.Tensor:
         """u (..., parameters) -> θ (..., parameters) within the bounds."""

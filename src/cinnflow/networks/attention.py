@@ -7,13 +7,14 @@ import math
 import keras
 from keras import ops
 
+from cinnflow.networks.masking import MaskedLayer
 from cinnflow.networks.mlp import Mlp, child_seeds
 
 _ABSENT = -1e9
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
-class AttentionBlock(keras.Layer):
+class AttentionBlock(MaskedLayer):
     """Elements X that each take up what matters to them from a set Y.
 
         H = X W + Σ over heads of softmax(Q Kᵀ/√d) V,    result = H + φ(H)
@@ -84,7 +85,7 @@ class AttentionBlock(keras.Layer):
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
-class AttentionPooling(keras.Layer):
+class AttentionPooling(MaskedLayer):
     """A fixed number of learned queries that each take up what matters to them from a set.
 
     Args:

@@ -76,7 +76,7 @@ class Coupling(Bijection):
     def build(self, x_shape, condition_shape=None) -> None:
         for conditioner, other in zip(self.conditioners, reversed(self.sizes), strict=True):
             if conditioner is not None:
-                conditioner.build((*x_shape[:-1], other), condition_shape)
+                conditioner.build((*x_shape[:-1], max(1, other)), condition_shape)
 
     def forward(self, x, condition=None, training: bool = False):
         x1, x2 = self._split(x)
@@ -102,6 +102,8 @@ class Coupling(Bijection):
     def _apply(self, transform, half: int, x, other, condition, training: bool = False):
         if self.conditioners[half] is None:
             return x, ops.sum(x, axis=-1)
+        # TensorFlow's fused matrix products abort on an empty input: a constant stands for the half that is not there.
+        other = other if other.shape[-1] else ops.ones_like(x)
         raw = self.conditioners[half](other, condition, training=training)
         entries, log_derivative = transform(x, ops.reshape(raw, (*ops.shape(x), self.coefficients)))
         return entries, ops.sum(log_derivative, axis=-1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from cinnflow.networks.masking import element_count, masked_mean, zero_missing
+from cinnflow.networks.masking import MaskedLayer, element_count, masked_mean, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
-class InvariantModule(keras.Layer):
+class InvariantModule(MaskedLayer):
     """A function of a set: its elements, transformed one by one, then averaged, then transformed once more.
 
         f(X) = ρ(meanᵢ φ(xᵢ), log |X|)
@@ -67,7 +67,7 @@ class InvariantModule(keras.Layer):
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
-class EquivariantModule(keras.Layer):
+class EquivariantModule(MaskedLayer):
     """A function of each element of a set and of the set as a whole; reordering the set reorders the result.
 
         gᵢ(X) = ρ(xᵢ, f(X)),    f an invariant module
@@ -111,7 +111,7 @@ class EquivariantModule(keras.Layer):
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
-class DeepSet(keras.Layer):
+class DeepSet(MaskedLayer):
     """A summary of a set, whatever its order: equivariant modules, then an invariant one.
 
     It sees the number of elements beside their average, so that a larger set can say more.

@@ -15,7 +15,7 @@ _SUMMARY = {"deep_set": DeepSet, "set_transformer": SetTransformer, "time_series
 
 
 def build_networks(network: config.Network, num_params: int, seed: int) -> tuple[InvertibleNetwork, keras.Layer | None]:
-    """The inference network and the summary network, or None for it, that a configuration asks for.
+    """The inference network that a configuration asks for, and its summary network or None.
 
     Args:
         network: the configuration.
@@ -24,16 +24,35 @@ def build_networks(network: config.Network, num_params: int, seed: int) -> tuple
     """
     inference_seed, summary_seed = child_seeds(seed, 2)
     inference = network.inference
-    settings = {"soft_clamping": inference.soft_clamping}
     inference_net = InvertibleNetwork(
         num_params,
         inference.num_coupling_layers,
         coupling_design=inference.coupling,
-        coupling_settings=settings,
+        coupling_settings=_coupling_settings(inference),
         permutation=inference.permutation,
         use_act_norm=inference.use_act_norm,
+        use_soft_flow=inference.use_soft_flow,
         seed=inference_seed,
     )
     if network.summary.type == "none":
         return inference_net, None
-    return inference_net, _SUMMARY[network.summary.type](network.summary.summary_dim, seed=summary_seed)
+    return inference_net, _SUMMARY[network.summary.type](
+        **network.summary.model_dump(exclude={"type"}), seed=summary_seed
+    )
+
+
+def _coupling_settings(inference: config.InferenceNetwork) -> dict:
+    penalty = inference.kernel_regularizer
+    affine = {
+        "num_dense": inference.num_dense,
+        "dense_args": {
+            "units": inference.units,
+            "activation": inference.activation,
+            "kernel_regularizer": keras.regularizers.L2(penalty) if penalty else None,
+        },
+        "dropout": inference.dropout_prob > 0,
+        "dropout_prob": inference.dropout_prob,
+        "soft_clamping": inference.soft_clamping,
+    }
+    spline = affine | inference.model_dump(include={"bins", "default_domain"}, exclude_none=True)
+    return {"affine": affine, "spline": spline, "interleaved": {"affine": affine, "spline": spline}}[inference.coupling]

@@ -1,8 +1,20 @@
-"""Means and fillings that see only the elements which a mask says are there."""
+"""Layers, means and fillings that see only the elements which a mask says are there."""
 
 from __future__ import annotations
 
+import keras
 from keras import ops
+
+
+class MaskedLayer(keras.Layer):
+    """A layer that takes a mask as an argument, and hands none on to the next one."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
 
 
 def zero_missing(x, mask):

@@ -6,12 +6,12 @@ import keras
 from keras import ops
 
 from cinnflow.networks.attention import AttentionBlock, AttentionPooling
-from cinnflow.networks.masking import element_count, zero_missing
+from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
-class SetTransformer(keras.Layer):
+class SetTransformer(MaskedLayer):
     """A summary of a set, whatever its order: attention among elements through inducing points, then pooling.
 
     An induced attention block first lets a few learned inducing points look at the set, then the set at these, so that

@@ -1,40 +1,34 @@
-"""A summary of a time series: local features by convolution, then attention to the times that matter."""
+"""A summary of a time series: local features by convolution, then a memory that runs over them."""
 
 from __future__ import annotations
-
-import math
 
 import keras
 from keras import ops
 
-from cinnflow.networks.attention import AttentionPooling
-from cinnflow.networks.masking import masked_mean, zero_missing
+from cinnflow.networks.masking import MaskedLayer, masked_mean, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
-
-_PERIODS = (4.0, 16.0, 64.0, 256.0, 1024.0)
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
-class TimeSeriesNetwork(keras.Layer):
-    """A summary of a time series: convolutions, attention pooling over time, then a dense network.
+class TimeSeriesNetwork(MaskedLayer):
+    """A summary of a time series: convolutions, then a recurrent network, then a dense one.
 
-    Attention sees each step's features, its inputs and its time, as sines and cosines of several periods. Learned queries
-    look at the whole series at once, so that neither compilation nor an update grows with a loop over time. A missing step
-    counts as zero in the convolutions, beside a channel that says which steps are there, and gets no attention.
+    The dense network sees the recurrent network's last state and the average of the convolutions' features. A missing
+    step counts as zero in the convolutions, beside a channel that says which steps are there; the recurrent network
+    skips it.
 
     Args:
         summary_dim: number of learned summary statistics.
         num_conv_layers: number of convolutions.
         filters: number of features of each.
         kernel_size: width of each, an odd number of time steps.
-        num_seeds: number of learned queries.
-        num_heads: number of attention heads.
-        units: width of attention and of the dense network; a multiple of `num_heads`.
+        recurrent_units: size of the recurrent network's state.
+        units: width of the dense network.
         activation: activation of convolutions and dense layers.
         seed: seed of the initial weights.
 
     Reference:
-        Lee et al. (2019), Set transformer, arXiv:1810.00825; Vaswani et al. (2017), arXiv:1706.03762 (times as waves).
+        Radev et al. (2020), BayesFlow, arXiv:2003.06281; Cho et al. (2014), gated recurrent units, arXiv:1406.1078.
     """
 
     def __init__(
@@ -43,30 +37,32 @@ class TimeSeriesNetwork(keras.Layer):
         num_conv_layers: int = 2,
         filters: int = 32,
         kernel_size: int = 5,
-        num_seeds: int = 4,
-        num_heads: int = 4,
+        recurrent_units: int = 32,
         units: int = 64,
         activation: str = "swish",
         seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.summary_dim = summary_dim
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size takes an odd number of time steps, got {kernel_size}")
+        self.summary_dim = summary_dim
         self.num_conv_layers = num_conv_layers
         self.filters = filters
         self.kernel_size = kernel_size
-        self.num_seeds = num_seeds
-        self.num_heads = num_heads
+        self.recurrent_units = recurrent_units
         self.units = units
         self.activation = activation
         self.seed = seed
 
-        *seeds, pooling_seed, dense_seed = child_seeds(seed, num_conv_layers + 2)
+        *seeds, input_seed, state_seed, dropout_seed, dense_seed = child_seeds(seed, num_conv_layers + 4)
         self.convolutions = [Mlp(1, filters, activation, seed=child, dtype=self.dtype_policy) for child in seeds]
-        self.pooling = AttentionPooling(
-            num_seeds, units, num_heads, activation, seed=pooling_seed, dtype=self.dtype_policy
+        self.recurrent = keras.layers.GRU(
+            recurrent_units,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=input_seed),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=state_seed),
+            seed=dropout_seed,
+            dtype=self.dtype_policy,
         )
         self.dense = Mlp(2, units, activation, summary_dim, seed=dense_seed, dtype=self.dtype_policy)
 
@@ -76,18 +72,16 @@ class TimeSeriesNetwork(keras.Layer):
         for convolution in self.convolutions:
             convolution.build((batch, steps, self.kernel_size * width))
             width = self.filters
-        self.pooling.build((batch, steps, channels + 1 + width + 2 * len(_PERIODS)))
-        self.dense.build((batch, self.num_seeds * self.units + width))
+        self.recurrent.build((batch, steps, width))
+        self.dense.build((batch, self.recurrent_units + width))
 
     def call(self, x, mask=None, training: bool = False):
         """x (n, time steps, channels), mask (n, time steps) true where a step is there -> (n, summary_dim)."""
-        x = zero_missing(ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1), mask)
-        features = x
+        features = zero_missing(ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1), mask)
         for convolution in self.convolutions:
             features = zero_missing(convolution(_windows(features, self.kernel_size)), mask)
-        pooled = self.pooling(ops.concatenate([x, features, _waves(x)], axis=-1), mask=mask)
-        pooled = ops.reshape(pooled, (ops.shape(x)[0], self.num_seeds * self.units))
-        return self.dense(ops.concatenate([pooled, masked_mean(features, mask)], axis=-1))
+        state = self.recurrent(features, mask=mask)
+        return self.dense(ops.concatenate([state, masked_mean(features, mask)], axis=-1))
 
     def compute_output_shape(self, x_shape, mask_shape=None):
         return (x_shape[0], self.summary_dim)
@@ -99,8 +93,7 @@ class TimeSeriesNetwork(keras.Layer):
             "num_conv_layers": self.num_conv_layers,
             "filters": self.filters,
             "kernel_size": self.kernel_size,
-            "num_seeds": self.num_seeds,
-            "num_heads": self.num_heads,
+            "recurrent_units": self.recurrent_units,
             "units": self.units,
             "activation": self.activation,
             "seed": self.seed,
@@ -115,11 +108,3 @@ def _windows(x, size: int):
     steps = ops.shape(x)[1]
     padded = ops.pad(x, ((0, 0), (size // 2, size // 2), (0, 0)))
     return ops.concatenate([padded[:, i : i + steps] for i in range(size)], axis=-1)
-
-
-def _waves(x):
-    """Sines and cosines (n, time steps, 2 * periods) of the number of each step."""
-    steps = ops.arange(ops.shape(x)[1], dtype=x.dtype)
-    phases = steps[:, None] * (2.0 * math.pi / ops.convert_to_tensor(_PERIODS, dtype=x.dtype))
-    waves = ops.concatenate([ops.sin(phases), ops.cos(phases)], axis=-1)
-    return ops.broadcast_to(waves, (ops.shape(x)[0], *ops.shape(waves)))

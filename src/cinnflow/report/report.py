@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import importlib
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 import numpy as np
 import pandas as pd
 import yaml
 
 from cinnflow.diagnostics import pairs, predictive
 from cinnflow.diagnostics.summary import conclusion
-from cinnflow.diagnostics.verdicts import worst
+from cinnflow.diagnostics.verdicts import FAIL, worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.prose import split_readme
 
@@ -26,6 +28,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Recovery": ("recovery", "contraction", "scores"),
 }
 """Where each diagnostic stands in the report; those without a table in the study are left out."""
+
+_SCALE = 0.65
 
 
 def build(content: Content) -> str:
@@ -44,6 +48,8 @@ def build(content: Content) -> str:
         for section, names in SECTIONS.items()
         if (checks := [_check(content.diagnostics, name) for name in names if _computed(content.diagnostics, name)])
     ]
+    observations = [_observation(observation) for observation in content.observations]
+    fits = {observation["name"]: observation["predictive"]["verdict"]["verdict"] for observation in observations}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cinnflow.report", "."),
         autoescape=True,
@@ -51,17 +57,17 @@ def build(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration}
+    environment.filters |= {"number": number, "duration": duration, "breakable": breakable}
     return environment.get_template("template.html").render(
         study=content.study,
         title=title or content.study,
         question=question,
         model=model,
-        conclusion=conclusion(summary),
-        worst=worst(summary["verdict"]),
-        summary=summary.to_dict("records"),
+        conclusion=f"{conclusion(summary)} {_fit_in_words(fits)}",
+        worst=worst([*summary["verdict"], *fits.values()]),
+        verdicts=_verdict_matrix(summary),
         sections=sections,
-        observations=[_observation(observation) for observation in content.observations],
+        observations=observations,
         splits=_splits(content.manifests),
         seconds=content.seconds,
         provenance=content.provenance,
@@ -90,6 +96,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def breakable(name: str) -> markupsafe.Markup:
+    """A name that may be broken behind its underscores where a table is narrow."""
+    return markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
 
 
 def _computed(folder: Path, name: str) -> bool:
@@ -133,8 +144,35 @@ def _observation(observation: Observation) -> dict[str, Any]:
     }
 
 
-def _image(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _image(path: Path) -> dict[str, Any]:
+    """A PNG to set into the page, with a size that makes the lettering of all figures equally large."""
+    png = path.read_bytes()
+    width, height = struct.unpack(">II", png[16:24])
+    source = "data:image/png;base64," + base64.b64encode(png).decode()
+    return {"source": source, "width": round(_SCALE * width), "height": round(_SCALE * height)}
+
+
+def _verdict_matrix(summary: pd.DataFrame) -> dict[str, Any]:
+    """Which verdict each diagnostic gives each parameter; none where it does not judge that parameter."""
+    columns = [column for column in summary.columns if column.endswith("_verdict")]
+    cells = summary[columns].astype(object).where(summary[columns].notna() & (summary[columns] != ""), None)
+    return {
+        "diagnostics": [column.removesuffix("_verdict") for column in columns],
+        "rows": [
+            {"parameter": parameter, "verdict": verdict, "words": list(words)}
+            for parameter, verdict, words in zip(
+                summary["parameter"], summary["verdict"], cells.to_numpy(), strict=True
+            )
+        ],
+    }
+
+
+def _fit_in_words(fits: Mapping[str, str]) -> str:
+    """Whether simulations from the posterior of each observation look like it."""
+    unlike = [name for name, verdict in fits.items() if verdict == FAIL]
+    if unlike:
+        return f"Simulations from the posterior do not look like {', '.join(unlike)}."
+    return f"Simulations from the posterior look like {', '.join(fits)}." if fits else ""
 
 
 def _splits(manifests: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import signal
 import string
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from cinnflow.simulation.outcome import Outcome, Status, outcome_of
+from cinnflow.simulation.outcome import Outcome, Status, outcome_of, signal_name
 from cinnflow.simulation.reaper import Reaper
 from cinnflow.simulation.seeds import program_seed
 from cinnflow.simulation.tables import READERS
@@ -49,14 +50,14 @@ class ExternalSimulator:
             {out} for the file to write and {workdir} for the empty folder that the program runs in. Double braces
             stand for a brace. A program or file named by a relative path lies beside the model file; a bare name is
             looked up on PATH.
-        out: name of the file that the program writes, in its folder.
+        out: path of the file that the program writes, relative to its folder.
         read: `read(path)` gives an array or a dict of arrays; without it the suffix of `out` decides
             (.csv .json .npy .npz .h5).
         files: files beside the model file whose bytes are part of what a simulation means; the program itself, where
             it is named by a relative path, is so without being listed.
 
     Raises:
-        ValueError: for an empty command, or an output whose suffix nothing here reads.
+        ValueError: for an empty command, an output outside the program's folder, or one that nothing here reads.
     """
 
     isolated = True
@@ -70,6 +71,8 @@ class ExternalSimulator:
     ) -> None:
         if isinstance(command, str) or not command:
             raise ValueError(f"command takes a list, such as ['./program', '--out', '{{out}}'], got {command!r}")
+        if Path(out).is_absolute() or ".." in Path(out).parts:
+            raise ValueError(f"out={out!r}: takes a path below the folder that the program runs in, as 'cases.csv'")
         if read is None and Path(out).suffix not in READERS:
             raise ValueError(f"out={out!r}: without read=, its suffix must be one of {', '.join(READERS)}")
         self.command = [str(part) for part in command]
@@ -82,16 +85,16 @@ class ExternalSimulator:
         """Fills in what the model file knows: the parameters' names, and the folder that relative paths start from.
 
         Raises:
-            ValueError: when a placeholder of the command is none of the known names.
+            ValueError: when a placeholder of the command is none of the known names, or a parameter has the name of
+                another placeholder.
             FileNotFoundError: when the program is not there.
         """
         self._names = list(names)
-        known = {*RESERVED, *self._names}
+        taken = [name for name in self._names if name in RESERVED]
+        if taken:
+            raise ValueError(f"a parameter named {taken[0]!r}: in a command, {{{taken[0]}}} stands for something else")
         for part in self.command:
-            for _, field, _, _ in string.Formatter().parse(part):
-                if field is not None and field not in known:
-                    takes = ", ".join(f"{{{name}}}" for name in (*RESERVED, *self._names))
-                    raise ValueError(f"{{{field}}} in the command: takes {takes}; write {{{{ and }}}} for plain braces")
+            _check_placeholders(part, (*RESERVED, *self._names))
         located = [_located(part, folder, program=i == 0) for i, part in enumerate(self.command)]
         self.files = sorted(
             {*self.files, *(os.path.normpath(part) for part, path in zip(self.command, located, strict=True) if path)}
@@ -121,17 +124,19 @@ class ExternalSimulator:
                     stdout=subprocess.DEVNULL,
                     stderr=stderr,
                     start_new_session=True,
+                    preexec_fn=reaper.watch,
                 )
             except OSError as error:
                 return Outcome(Status.CRASHED, message=f"{command[0]} could not be started: {error}")
-            code = _wait(process, timeout, reaper)
+            code = _wait(process, timeout)
+            reaper.forget(process.pid)
             seconds = time.perf_counter() - start
             tail = _tail(stderr)
         if code is None:
             message = f"ended after its time limit of {timeout:g} s\n{tail}".rstrip()
             return Outcome(Status.TIMED_OUT, seconds=seconds, exit_code=-signal.SIGKILL, message=message)
         if code != 0:
-            how = f"ended by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
+            how = f"ended by {signal_name(-code)}" if code < 0 else f"exit code {code}"
             return Outcome(Status.CRASHED, seconds=seconds, exit_code=code, message=f"{how}\n{tail}".rstrip())
         if not out.is_file():
             message = f"exit code 0, but no file {self.out}\n{tail}".rstrip()
@@ -150,7 +155,19 @@ def _located(part: str, folder: Path, program: bool) -> str | None:
     if Path(part).is_absolute() or (program and bare):
         return None
     path = folder / part
-    return str(path.resolve()) if path.is_file() or (program and not bare) else None
+    # Unlike Path.is_file, os.path.isfile takes any text, such as a script that is longer than a name can be.
+    return str(path.resolve()) if os.path.isfile(path) or (program and not bare) else None  # noqa: PTH113
+
+
+def _check_placeholders(part: str, known: Sequence[str]) -> None:
+    takes = f"takes {', '.join(f'{{{name}}}' for name in known)}; write {{{{ and }}}} for plain braces"
+    try:
+        fields = [field for field in string.Formatter().parse(part) if field[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"{part!r} in the command: {error}; {takes}") from error
+    for _, name, form, conversion in fields:
+        if name not in known or form or conversion:
+            raise ValueError(f"{part!r} in the command: cannot fill in {{{name}}}; {takes}")
 
 
 def _decimal(value: float) -> str:
@@ -158,28 +175,32 @@ def _decimal(value: float) -> str:
     return np.format_float_positional(value, trim="-")
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float | None, reaper: Reaper) -> int | None:
+def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
     """Exit code of the program, None at the time limit; its whole process group is gone in either case."""
-    with reaper.watching(process.pid):
-        try:
-            code: int | None = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return code
+    expired = threading.Event()
+
+    def end_group() -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def expire() -> None:
+        expired.set()
+        end_group()
+
+    if timeout is None:
+        code = process.wait()
+    else:
+        # Popen.wait(timeout) looks only every 50 ms, which many a program does not take.
+        timer = threading.Timer(timeout, expire)
+        timer.start()
+        code = process.wait()
+        timer.cancel()
+        timer.join()  # no thread is left when the next program is forked
+    end_group()
+    return None if expired.is_set() else code
 
 
 def _tail(file: BinaryIO) -> str:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - STDERR_TAIL))
     return file.read().decode(errors="replace").strip()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from cinnflow.simulation.generative_model import GenerativeModel
+
+_PREFIX = "cinnflow_model_"
 
 
 class ModelError(ValueError):
@@ -36,8 +39,9 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The model's name: its folder's for a model.py, else the file's."""
-        return self.path.parent.name if self.path.stem == "model" else self.path.stem
+        """The model's name, which stores carry: its folder's for a model.py, else the file's."""
+        name = self.path.parent.name if self.path.stem == "model" else self.path.stem
+        return re.sub(r"[^A-Za-z0-9_.]", "-", name).lstrip("-.") or "model"
 
     @property
     def read_observation(self) -> Callable[[Path], Any] | None:
@@ -77,8 +81,9 @@ def load_model(path: str | Path, options: Mapping[str, Any] | None = None) -> Mo
     """
     path = Path(path).resolve()
     options = dict(options or {})
-    if not path.is_file():
-        raise ModelError(f"no model file {path}: `model` takes the path of a Python file that defines build()")
+    if not path.is_file() or path.suffix != ".py":
+        what = "is no Python file" if path.is_file() else "is not there"
+        raise ModelError(f"the model file {path} {what}: `model` takes the path of a .py file that defines build()")
     module = _import(path)
     build = getattr(module, "build", None)
     if not callable(build):
@@ -102,17 +107,37 @@ def load_model(path: str | Path, options: Mapping[str, Any] | None = None) -> Mo
 
 
 def _import(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"cinnflow_model_{path.parent.name}_{path.stem}", path)
+    name = f"{_PREFIX}{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))
+    _forget_namesakes(path.parent)
+    # Functions may import what lies beside the model file only when they run: the folder stays on the path.
+    sys.path[:] = [str(path.parent), *(entry for entry in sys.path if entry != str(path.parent))]
+    sys.modules[name] = module  # where dataclasses look up their annotations
     # A model file's folder is the user's: no __pycache__ is left in it.
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
         raise ModelError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.dont_write_bytecode = writes
-        sys.path.remove(str(path.parent))
     return module
+
+
+def _forget_namesakes(folder: Path) -> None:
+    """Lets a model import its own helper.py in a process that has imported another model's."""
+    others = {Path(str(module.__file__)).parent for name, module in sys.modules.items() if name.startswith(_PREFIX)}
+    for name, module in list(sys.modules.items()):
+        own = name.partition(".")[0]
+        offered = (folder / f"{own}.py").is_file() or (folder / own).is_dir()
+        if offered and any(_is_in(module, other, own) for other in others - {folder}):
+            del sys.modules[name]
+
+
+def _is_in(module: ModuleType, folder: Path, name: str) -> bool:
+    """Whether a module is, or belongs to, the one of this name that lies in a folder."""
+    path = Path(getattr(module, "__file__", None) or "")
+    return path == folder / f"{name}.py" or path.is_relative_to(folder / name)

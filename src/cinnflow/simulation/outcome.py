@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import enum
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+LONGEST_NAME = 64
 
 
 class Status(enum.IntEnum):
@@ -49,6 +52,14 @@ class Outcome:
         return replace(self, status=status, data={}, message=message)
 
 
+def signal_name(number: int) -> str:
+    """A signal as a person knows it, such as SIGKILL."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def outcome_of(output: object, seconds: float) -> Outcome:
     """Judges what a simulator returned: an array or a mapping of arrays, numbers, all finite.
 
@@ -59,22 +70,41 @@ def outcome_of(output: object, seconds: float) -> Outcome:
     Returns:
         An outcome that is ok, not finite, or unreadable.
     """
+    if output is None or (isinstance(output, Mapping) and not output):
+        return Outcome(Status.UNREADABLE, seconds=seconds, message=f"the simulator returned no data: {output!r}")
     named = output if isinstance(output, Mapping) else {"x": output}
-    if not named:
-        return Outcome(Status.UNREADABLE, seconds=seconds, message="the simulator returned an empty mapping")
-    data = {}
-    for name, value in named.items():
-        try:
-            array = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            message = f"output {name!r} is not an array of numbers: {error}"
-            return Outcome(Status.UNREADABLE, seconds=seconds, message=message)
-        if array.size == 0:
-            return Outcome(Status.UNREADABLE, seconds=seconds, message=f"output {name!r} is empty: {array.shape}")
-        data[str(name)] = array
+    try:
+        data = {_checked_name(str(name)): _numbers(str(name), value) for name, value in named.items()}
+    except ValueError as error:
+        return Outcome(Status.UNREADABLE, seconds=seconds, message=str(error))
     for name, array in data.items():
         bad = int(np.count_nonzero(~np.isfinite(array)))
         if bad:
             message = f"output {name!r} holds {bad} values of {array.size} that are not finite"
             return Outcome(Status.NOT_FINITE, seconds=seconds, message=message)
     return Outcome(Status.OK, data=data, seconds=seconds)
+
+
+def _checked_name(name: str) -> str:
+    """The name, where it can be that of a folder of the store."""
+    taken = name.startswith((".", "__")) or name in ("zarr.json", "simulation", "parameter")
+    if not name or taken or "/" in name or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"output name {name[:LONGEST_NAME]!r}: takes 1 to {LONGEST_NAME} printable characters without '/', not "
+            "'.' or '__' first, other than zarr.json, simulation and parameter"
+        )
+    return name
+
+
+def _numbers(name: str, value: object) -> np.ndarray:
+    """The value as an array of float64."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "cmM":
+            raise TypeError(f"its type is {array.dtype}")
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"output {name!r} is not an array of numbers: {error}") from error
+    if array.size == 0:
+        raise ValueError(f"output {name!r} is empty: {array.shape}")
+    return array

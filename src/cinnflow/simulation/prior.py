@@ -24,7 +24,8 @@ class Prior:
         batched: whether `draw` gives a batch at a time.
 
     Raises:
-        PriorError: when bounds and names disagree in number, bounds cross, or a name is not an identifier.
+        PriorError: when bounds and names disagree in number, bounds cross, a name is not an identifier, or what is
+            drawn is not numbers.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class Prior:
         self.batched = batched
         if names is None:
             names = [f"theta_{i}" for i in range(self._raw(np.random.default_rng(0), 1).shape[-1])]
+        if isinstance(names, str):
+            raise PriorError(f"names takes a list of names, got {names!r}")
         self.names = list(names)
         for name in self.names:
             if not name.isidentifier():
@@ -74,4 +77,9 @@ class Prior:
 
     def _raw(self, rng: np.random.Generator, batch_size: int) -> np.ndarray:
         drawn = self._draw(rng, batch_size) if self.batched else [self._draw(rng)]
-        return np.atleast_2d(np.asarray(drawn, dtype=np.float64))
+        try:
+            theta = np.asarray(drawn, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise PriorError(f"draw() must return numbers: {error}") from error
+        # One parameter may come as a plain number.
+        return theta[:, None] if theta.ndim == 1 else theta

@@ -6,16 +6,19 @@ import contextlib
 import os
 import select
 import signal
-from collections.abc import Iterator
 from typing import NoReturn
+
+LATE = 1.0
+"""Seconds after the batch's end in which a group that was just being started may still make itself known."""
 
 
 class Reaper:
     """A child process that ends the process groups of a batch's simulations once the batch itself is gone.
 
     SIGKILL leaves a process no time to end its children. So the batch and its workers tell a small child, in a session
-    of its own, which groups they have started and which have ended. That child holds the far end of a pipe that the
-    batch alone keeps open: when it breaks, the batch is gone, and the child kills what is left.
+    of its own, which groups have started and which have ended. That child holds the far end of a pipe that the batch
+    alone keeps open: when it breaks, the batch is gone, and the child kills what is left. Each group makes itself known
+    before it does anything else, so that there is no moment at which one could be missed.
 
     Must be started before the first thread, since it forks.
     """
@@ -31,18 +34,13 @@ class Reaper:
         os.close(notes_read)
         os.close(life_read)
 
-    @contextlib.contextmanager
-    def watching(self, group: int) -> Iterator[None]:
-        """For as long as the block runs, `group` is killed should the batch die."""
-        self.watch(group)
-        try:
-            yield
-        finally:
-            self.forget(group)
+    def watch(self) -> None:
+        """From now on, the group that this process leads is killed should the batch die.
 
-    def watch(self, group: int) -> None:
-        """From now on, `group` is killed should the batch die."""
-        os.write(self._notes, f"+{group}\n".encode())
+        Raises:
+            BrokenPipeError: when the batch is dead already.
+        """
+        os.write(self._notes, f"+{os.getpid()}\n".encode())
 
     def forget(self, group: int) -> None:
         """The group has ended; its number may come to belong to somebody else."""
@@ -60,7 +58,7 @@ class Reaper:
 
 
 def _reap(notes: int, life: int) -> NoReturn:
-    """The reaper's whole life: keep count until the batch is gone, then kill what is left."""
+    """The reaper's whole life: keep count until the batch is gone, then kill what is left and what still comes."""
     try:
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -75,18 +73,25 @@ def _reap(notes: int, life: int) -> NoReturn:
             os.closerange(first, last)
         groups: set[int] = set()
         rest = b""
-        while True:
-            ready, _, _ = select.select([notes, life], [], [])
-            # What was noted comes first: the batch may have died right after it started a simulation.
-            note = os.read(notes, 65536) if notes in ready else b""
-            if not note:
+        waiting = [notes, life]
+        while notes in waiting:
+            ready, _, _ = select.select(waiting, [], [], None if life in waiting else LATE)
+            if not ready:
                 break
-            *lines, rest = (rest + note).split(b"\n")
-            for line in lines:
-                group = int(line[1:])
-                groups.add(group) if line[:1] == b"+" else groups.discard(group)
-        for group in groups:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)
+            if notes in ready:
+                note = os.read(notes, 65536)
+                if not note:  # whoever could start anything has ended
+                    waiting.remove(notes)
+                *lines, rest = (rest + note).split(b"\n")
+                for line in lines:
+                    group = int(line[1:])
+                    groups.add(group) if line[:1] == b"+" else groups.discard(group)
+            elif life in ready:
+                waiting.remove(life)
+            if life not in waiting:
+                for group in groups:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(group, signal.SIGKILL)
+                groups.clear()
     finally:
         os._exit(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Simulator:
         if self.batched:
             return self._simulate(theta, rng)
         outputs = [self._simulate(row, rng) for row in theta]
-        if isinstance(outputs[0], dict):
+        if isinstance(outputs[0], Mapping):
             return {name: np.stack([output[name] for output in outputs]) for name in outputs[0]}
         return np.stack(outputs)
 
@@ -53,14 +53,20 @@ class Simulator:
         rng = generator(seed, "simulator")
         start = time.perf_counter()
         try:
-            output = self._simulate(theta[None], rng) if self.batched else self._simulate(theta, rng)
+            output = _first(self._simulate(theta[None], rng)) if self.batched else self._simulate(theta, rng)
         except Exception as error:  # whatever a user's function raises is a failure of that one simulation
             # The first frame is this method's own.
             trace = "".join(traceback.format_tb(error.__traceback__)[1:])[-MESSAGE_LENGTH:]
             message = f"{type(error).__name__}: {error}\n{trace}".rstrip()
             return Outcome(Status.CRASHED, seconds=time.perf_counter() - start, message=message)
-        seconds = time.perf_counter() - start
-        if self.batched:
-            first = {name: np.asarray(value)[0] for name, value in output.items()} if isinstance(output, dict) else None
-            output = first if first is not None else np.asarray(output)[0]
-        return outcome_of(output, seconds)
+        return outcome_of(output, time.perf_counter() - start)
+
+
+def _first(output: Any) -> Any:
+    """The one simulation of a batch of one."""
+    if isinstance(output, Mapping):
+        return {name: _first(value) for name, value in output.items()}
+    array = np.asarray(output)
+    if array.shape[:1] != (1,):
+        raise ValueError(f"a batched simulator returns arrays whose first axis is the batch, 1 here, got {array.shape}")
+    return array[0]

@@ -14,12 +14,13 @@ import numpy as np
 def read_csv(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     """A CSV file: an array for each named column, or one array (rows, columns) where there is no header.
 
-    Lines that start with '#' are comments. Columns that hold no number at all (dates, labels) are left out.
+    Lines that start with '#' are comments. Columns without a name (row numbers) or without any number (dates, labels)
+    are left out.
 
     Raises:
-        ValueError: when a column of numbers holds something else, or nothing is left.
+        ValueError: when a column of numbers holds something else, two have the same name, or nothing is left.
     """
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(line for line in file if line.strip() and not line.startswith("#")))
     if not rows:
         raise ValueError("the file holds no rows")
@@ -28,8 +29,10 @@ def read_csv(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     header, body = [name.strip() for name in rows[0]], rows[1:]
     if any(len(row) != len(header) for row in body):
         raise ValueError(f"a row has not as many cells as the header, {len(header)}")
+    if len(set(header)) < len(header):
+        raise ValueError(f"two columns have the same name: {', '.join(header)}")
     columns = {name: [row[i].strip() for row in body] for i, name in enumerate(header)}
-    table = {name: cells for name, cells in columns.items() if any(_is_number(cell) for cell in cells)}
+    table = {name: cells for name, cells in columns.items() if name and any(_is_number(cell) for cell in cells)}
     if not table:
         raise ValueError(f"no column of numbers among {', '.join(header)}")
     return {name: np.array([float(cell or "nan") for cell in cells]) for name, cells in table.items()}

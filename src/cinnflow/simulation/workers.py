@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -18,14 +19,19 @@ from typing import Protocol
 
 import numpy as np
 
-from cinnflow.simulation.outcome import Outcome, Status
+from cinnflow.simulation.folder_lock import alone_in
+from cinnflow.simulation.outcome import Outcome, Status, signal_name
 from cinnflow.simulation.reaper import Reaper
 
 RETRIED = (Status.CRASHED, Status.TIMED_OUT)
 READING_GRACE = 30.0
 """Seconds beyond a program's own time limit in which its output must be read."""
 ENDING_GRACE = 5.0
+LOOK_EVERY = 1.0
+"""Seconds between two looks at whether a worker lives: what its simulation has left running may hide its end."""
 STDERR_TAIL = 2000
+ROOM = 2**16
+"""Bytes that must fit on the disk for the end of a simulation to be its own doing."""
 
 
 class RunsOne(Protocol):
@@ -54,7 +60,7 @@ class Limits:
         threads: how many run at the same time.
         timeout: seconds after which one is ended, None for no limit.
         attempts: tries for one that crashes or times out.
-        keep_failed: how many working folders of failed simulations to keep, in a store.
+        keep_failed: how many working folders of failed simulations to keep.
     """
 
     threads: int = 1
@@ -80,6 +86,9 @@ def run_all(
 
     Yields:
         (task, outcome), in the order in which they end.
+
+    Raises:
+        OSError: when the disk is full or the machine lacks something else: no failure of a simulation.
     """
     scratch = scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
@@ -115,10 +124,14 @@ def run_all(
 def _ended(busy: list[_Worker], limits: Limits) -> list[_Worker]:
     """Waits until at least one worker has ended its simulation, or has to be ended."""
     while True:
-        wait = max(0.0, min(worker.deadline for worker in busy) - time.monotonic()) if limits.timeout else None
-        ready = multiprocessing.connection.wait([worker.connection for worker in busy], wait)
+        left = min(worker.deadline for worker in busy) - time.monotonic() if limits.timeout else LOOK_EVERY
+        ready = multiprocessing.connection.wait([worker.connection for worker in busy], min(max(0.0, left), LOOK_EVERY))
         now = time.monotonic()
-        ended = [worker for worker in busy if worker.connection in ready or (limits.timeout and now >= worker.deadline)]
+        ended = [
+            worker
+            for worker in busy
+            if worker.connection in ready or not worker.alive or (limits.timeout and now >= worker.deadline)
+        ]
         if ended:
             return ended
 
@@ -141,7 +154,11 @@ class _Worker:
         )
         self._process.start()
         theirs.close()
-        self._reaper.watch(self._pid)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.exitcode is None
 
     @property
     def _pid(self) -> int:
@@ -158,40 +175,60 @@ class _Worker:
         self._started = time.monotonic()
         grace = READING_GRACE if self._simulator.isolated else 0.0
         self.deadline = self._started + (self._limits.timeout or 0.0) + grace
-        self.connection.send((task, self._workdir))
+        try:
+            self.connection.send((task, self._workdir))
+        except OSError:  # something that an earlier simulation left behind has ended the idle process
+            self._end()
+            self.connection.send((task, self._workdir))
 
     def finish(self) -> tuple[Task, Outcome]:
-        """The outcome of the simulation that has ended, or that is over its time and ended here."""
+        """The outcome of the simulation that has ended, or that is over its time and ended here.
+
+        Raises:
+            OSError: when it could not be run, or not to its end, because the disk is full or the like.
+        """
         outcome = self._received()
         if outcome is None:
             seconds = time.monotonic() - self._started
             code = self._end()
-            tail = self._errors.read_text(errors="replace")[-STDERR_TAIL:].strip()
             if code is None:
-                how = f"ended after its time limit of {self._limits.timeout:g} s"
-                outcome = Outcome(Status.TIMED_OUT, {}, seconds, exit_code=-signal.SIGKILL, message=f"{how}\n{tail}")
+                message = f"ended after its time limit of {self._limits.timeout:g} s"
+                outcome = Outcome(Status.TIMED_OUT, {}, seconds, exit_code=-signal.SIGKILL, message=message)
             else:
-                by = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-                how = f"the simulation ended its process {by}"
-                outcome = Outcome(Status.CRASHED, {}, seconds, exit_code=code, message=f"{how}\n{tail}")
-        if outcome.status is Status.OK or not self._keep():
-            shutil.rmtree(self._workdir, ignore_errors=True)
+                by = f"by {signal_name(-code)}" if code < 0 else f"with exit code {code}"
+                message = f"the simulation ended its process {by}"
+                outcome = Outcome(Status.CRASHED, {}, seconds, exit_code=code, message=message)
+        # A program that could not write all that it had to may well end as if nothing had happened.
+        if self._simulator.isolated or outcome.status is not Status.OK:
+            _check_room(self._scratch)
+        if outcome.status is not Status.OK:
+            tail = self._errors.read_text(errors="replace")[-STDERR_TAIL:]
+            # What a user's exception says may hold what cannot be written as text.
+            message = f"{outcome.message}\n{tail}".encode(errors="replace").decode().strip()
+            outcome = replace(outcome, message=message)
+            if self._limits.keep_failed:
+                self._keep()
+        shutil.rmtree(self._workdir, ignore_errors=True)
         return self.task, outcome
 
     def _received(self) -> Outcome | None:
         """What the worker has sent; None when its simulation has ended the process, or has not ended in time."""
         try:
-            return self.connection.recv() if self.connection.poll() else None
-        except (EOFError, ConnectionResetError):
+            received = self.connection.recv() if self.connection.poll() else None
+        except (EOFError, OSError):  # it ended, perhaps while it sent
             return None
+        if isinstance(received, OSError):
+            raise received
+        return received
 
-    def _keep(self) -> bool:
-        """Whether the working folder of this failure is kept, in a place of its own, while there are not too many."""
-        if not self._limits.keep_failed or len(list(self._failed.glob("*"))) >= self._limits.keep_failed:
-            return False
+    def _keep(self) -> None:
+        """Moves the working folder of this failure to a place of its own, while there are not too many."""
         self._failed.mkdir(parents=True, exist_ok=True)
-        shutil.move(self._workdir, self._failed / f"{self._workdir.name}-attempt-{self.attempt}")
-        return True
+        kept = self._failed / f"{self._workdir.name}-attempt-{self.attempt}"
+        with alone_in(self._failed):
+            shutil.rmtree(kept, ignore_errors=True)
+            if len(list(self._failed.iterdir())) < self._limits.keep_failed:
+                shutil.move(self._workdir, kept)
 
     def _end(self) -> int | None:
         """Puts a new process in this one's place; returns its exit code, None where it had not ended by itself."""
@@ -230,9 +267,28 @@ def _serve(
     reaper.release()
     with errors.open("a") as stderr:
         os.dup2(stderr.fileno(), 2)
-    sys.stderr = os.fdopen(2, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     faulthandler.enable(file=sys.stderr)
     with contextlib.suppress(EOFError, BrokenPipeError):
+        reaper.watch()
         while True:
             task, workdir = connection.recv()
-            connection.send(simulator.run(task.theta, task.seed, workdir, timeout, reaper))
+            try:
+                outcome = simulator.run(task.theta, task.seed, workdir, timeout, reaper)
+            except OSError as error:
+                outcome = error
+            sys.stderr.flush()
+            connection.send(outcome)
+
+
+def _check_room(folder: Path) -> None:
+    """Checks that there is room on the disk.
+
+    Raises:
+        OSError: when it is full.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error

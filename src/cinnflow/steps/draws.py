@@ -35,13 +35,12 @@ def _draw(args: argparse.Namespace) -> None:
     test = read_simulations(args.stores, [read_manifest(args.manifest)])
 
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
-    from cinnflow.inference.load import load_posterior
+    from cinnflow.inference.load import load_members
     from cinnflow.training.device import use_device
 
     use_device(args.threads)
-    posterior = load_posterior(args.fits[0])
+    posterior = load_members(args.fits)
     draws = posterior.sample(test.data, args.draws, seed=args.seed)
-    z, _ = posterior({"parameters": test.theta, **posterior.configure(test.data)})
     derived = model.derived_quantities(draws)
     truths = [test.theta, *(value[:, None] for value in model.derived_quantities(test.theta).values())]
     write_draws(
@@ -52,7 +51,8 @@ def _draw(args: argparse.Namespace) -> None:
             draws=np.concatenate([draws, *(value[..., None] for value in derived.values())], axis=-1),
             truths=np.concatenate(truths, axis=-1),
             log_prob=posterior.log_prob(test.theta, test.data),
-            latent=np.asarray(z, np.float64),
+            latent=posterior.latent(test.theta, test.data),
+            fits=[fit.relative_to(args.out.parent.parent).as_posix() for fit in args.fits],
         ),
     )
     say(f"draws: {args.draws} for each of {len(test.theta)} test simulations")

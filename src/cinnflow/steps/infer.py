@@ -1,4 +1,4 @@
-"""Rule `infer`: the posterior of an observation, as a file, a table and a figure."""
+"""Rule `infer`: the posterior of an observation, as a file and a table."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-
-from cinnflow.diagnostics import pairs, style
 from cinnflow.inference.export import posterior_table, write_inference_data
 from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import load_model
@@ -33,7 +30,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--posterior", type=Path, required=True, help="the .nc file to write")
     parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
-    parser.add_argument("--figure", type=Path, required=True, help="the PNG to write")
     run_step(lambda: _infer(parser.parse_args()))
 
 
@@ -45,22 +41,19 @@ def _infer(args: argparse.Namespace) -> None:
     observed = read_observation(args.observation, shapes, model.read_observation)
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
-    from cinnflow.inference.load import load_posterior
+    from cinnflow.inference.load import load_members
     from cinnflow.training.device import use_device
 
     use_device(args.threads)
-    theta = load_posterior(args.fits[0]).sample(observed, args.draws, seed=args.seed)
+    theta = load_members(args.fits).sample(observed, args.draws, seed=args.seed)
     draws = {name: theta[..., i] for i, name in enumerate(simulations.names)} | model.derived_quantities(theta)
     # Simulations that succeeded: the prior that the network has learned from.
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}
     prior |= model.derived_quantities(simulations.theta)
     about = {"study": args.study, "simulations": manifest.store, "inference_library": "cinnflow"}
     write_inference_data(args.posterior, draws, prior, observed, about)
-    table = posterior_table(draws, prior)
-    place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
-    first = np.stack([values[0] for values in draws.values()], axis=-1)
-    figure = pairs.plot(pairs.compute(first, np.stack(list(prior.values()), axis=-1), list(draws)))
-    style.save(figure, args.figure)
+    table = posterior_table(draws, prior).to_csv(index=False)
+    place(args.table, table.encode(), args.table.with_suffix(".temporary"))
     say(f"{args.observation}: posterior of {len(theta)} data sets, {args.draws} draws each")
 
 

@@ -6,11 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
-from cinnflow.simulation.model_file import ModelError, load_model
+from cinnflow.simulation.model_file import Model, ModelError, load_model
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.batch import Batch, run_batch
-from cinnflow.store.fingerprint import fingerprint
+from cinnflow.store.fingerprint import Fingerprint, fingerprint
 from cinnflow.store.layout import Store
 from cinnflow.store.progress import progress_line
 from cinnflow.store.seal import withdraw_stale
@@ -39,20 +39,37 @@ def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attempts", type=int, required=True)
 
 
-def _simulate(args: argparse.Namespace) -> None:
+def load_unedited(args: argparse.Namespace, store_name: str) -> tuple[Model, Fingerprint]:
+    """Loads the model that a batch is of, and what its simulations mean.
+
+    Args:
+        args: the arguments of `add_simulation_arguments`.
+        store_name: name of the store that the model's simulations had when the run was planned.
+
+    Raises:
+        ModelError: when the model has come to mean something else since then.
+    """
     model = load_model(args.model, args.options)
     meaning = fingerprint(model, args.options, args.seed)
-    store = Store(args.store)
-    if meaning.store_name != store.name:
+    if meaning.store_name != store_name:
         raise ModelError(
             f"{args.model} means other simulations than when this run started, {meaning.store_name} instead of "
-            f"{store.name}: it was edited while jobs ran. Start snakemake again; what is finished is kept"
+            f"{store_name}: it was edited while jobs ran. Start snakemake again; what is finished is kept"
         )
+    return model, meaning
+
+
+def _simulate(args: argparse.Namespace) -> None:
+    store = Store(args.store)
+    model, meaning = load_unedited(args, store.name)
     batch = Batch(store, args.split, args.batch, args.batch_size)
     limits = Limits(args.threads, args.timeout, args.attempts, args.keep_failed)
     run_batch(batch, model.generative, args.seed, meaning.parts, limits)
     for path in withdraw_stale(store.path.parent.parent, batch):
-        say(f"cinnflow: {batch.split}, batch {batch.number} came out differently: {path} no longer holds, seal anew")
+        say(
+            f"cinnflow: {batch.split}, batch {batch.number} came out differently than when {path} was written, which is "
+            "gone now: start snakemake again, and it makes anew what depends on it"
+        )
     say(progress_line(batch, args.batches[args.split]))
 
 

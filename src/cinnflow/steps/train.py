@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import time
 from pathlib import Path
+
+import numpy as np
 
 from cinnflow.config import Network, Training
 from cinnflow.steps.common import run_step, say
@@ -27,7 +28,8 @@ def main() -> None:
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="of the splits to train on")
     parser.add_argument("--network", type=Network.model_validate_json, required=True, help="its configuration, as JSON")
     parser.add_argument("--training", type=Training.model_validate_json, required=True, help="likewise")
-    parser.add_argument("--seed", type=json.loads, required=True)
+    parser.add_argument("--seed", type=int, required=True, help="of the study")
+    parser.add_argument("--member", type=int, required=True, help="which member of the ensemble")
     parser.add_argument("--warm-start", type=Path, nargs="*", default=[], help="the fit of the round before")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--fit", type=Path, required=True, help="the .keras file to write")
@@ -39,7 +41,7 @@ def _train(args: argparse.Namespace) -> None:
     simulations = read_simulations(args.stores, [read_manifest(path) for path in args.manifests])
 
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
-    from cinnflow.inference.load import load_posterior
+    from cinnflow.inference.amortized_posterior import AmortizedPosterior
     from cinnflow.training.device import use_device
     from cinnflow.training.fit import fit
     from cinnflow.training.history import Epoch
@@ -64,8 +66,8 @@ def _train(args: argparse.Namespace) -> None:
         upper=simulations.upper,
         network=args.network,
         training=args.training,
-        seed=args.seed,
-        warm_start=load_posterior(args.warm_start[0]) if args.warm_start else None,
+        seed=int(np.random.SeedSequence([args.seed, args.member]).generate_state(1)[0]),
+        warm_start=AmortizedPosterior.load(args.warm_start[0]) if args.warm_start else None,
         history_path=args.history,
         on_epoch=follow,
     )

@@ -84,9 +84,12 @@ def run_batch(
         progress: called with how many simulations are done and how many there are.
 
     Raises:
-        StoreError: when the store's simulations are of another kind.
+        StoreError: when the store has batches of another size.
         OSError: when the disk is full; what is journalled stays.
     """
+    begun = batch.store.batch_size()
+    if begun not in (None, batch.size):
+        raise _of_other_size(batch, begun)
 
     def waiting() -> None:
         log.info("another process runs batch %d of %s: waiting for it", batch.number, batch.split)
@@ -121,21 +124,24 @@ def _complete(
     for row, index in enumerate(batch.indices):
         own_seed = simulation_seed(seed, batch.split, index)
         tasks[index] = Task(index, model.draw(own_seed) if theta is None else theta[row], own_seed)
-    done = {entry.index: entry for entry in journal.entries if _is_of(entry, tasks.get(entry.index))}
+    given = theta is not None
+    done = {entry.index: entry for entry in journal.entries if _is_of(entry, tasks.get(entry.index), given)}
     if done:
         log.info("%d of %d simulations were finished before: they are kept", len(done), batch.size)
     waiting = [task for index, task in tasks.items() if index not in done]
     progress(len(done), batch.size)
-    for task, outcome in run_all(model.simulator, waiting, limits, batch.scratch / "work", batch.store.failed):
-        entry = Entry(task.index, task.seed, task.theta, outcome)
-        journal.append(entry)
-        done[task.index] = entry
-        if outcome.status is not Status.OK:
-            lines = outcome.message.splitlines()
-            log.warning(
-                "simulation %d %s: %s", task.index, outcome.status.label, "; ".join({lines[0]: 0, lines[-1]: 0})
-            )
-        progress(len(done), batch.size)
+    ended = run_all(model.simulator, waiting, limits, batch.scratch / "work", batch.store.failed / batch.split)
+    with contextlib.closing(ended):  # where the journal cannot be written, the workers end now
+        for task, outcome in ended:
+            entry = Entry(task.index, task.seed, task.theta, outcome)
+            journal.append(entry)
+            done[task.index] = entry
+            if outcome.status is not Status.OK:
+                lines = outcome.message.splitlines()
+                log.warning(
+                    "simulation %d %s: %s", task.index, outcome.status.label, "; ".join({lines[0]: 0, lines[-1]: 0})
+                )
+            progress(len(done), batch.size)
     return [done[index] for index in batch.indices]
 
 
@@ -151,9 +157,10 @@ def _holds(batch: Batch, theta: np.ndarray | None) -> bool:
     return np.array_equal(stored, theta)
 
 
-def _is_of(entry: Entry, task: Task | None) -> bool:
-    """Whether an entry is this task's: predictive simulations are other ones once the posterior is."""
-    return task is not None and entry.seed == task.seed and np.array_equal(entry.theta, task.theta)
+def _is_of(entry: Entry, task: Task | None, given: bool) -> bool:
+    """Whether an entry is this task's; where parameters are given, they may be others than the last time."""
+    same_seed = task is not None and entry.seed == task.seed
+    return same_seed and (not given or np.array_equal(entry.theta, task.theta))
 
 
 def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerprint: Mapping[str, str]) -> None:
@@ -169,10 +176,7 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
             description = read_description(batch.store) or description
             outcomes = [_of_shapes(outcome, description.data_signature) for outcome in outcomes]
     if description.batch_size != batch.size:
-        raise StoreError(
-            f"{batch.store.path} has batches of {description.batch_size} simulations: "
-            f"set simulations.batch_size: {description.batch_size}"
-        )
+        raise _of_other_size(batch, description.batch_size)
     columns = {
         "theta": np.stack([entry.theta for entry in entries]),
         "seed": np.array([entry.seed for entry in entries]),
@@ -186,9 +190,20 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
         missing = np.full(shape, np.nan)
         columns[f"data/{name}"] = np.stack([outcome.data.get(name, missing) for outcome in outcomes])
     batch.store.chunk(batch.split, STATUS, batch.number).unlink(missing_ok=True)
+    nothing = all(outcome.status is not Status.OK for outcome in outcomes)
     for spec in description.arrays:
-        chunk = encode(spec, columns[spec.name])
-        place(batch.store.chunk(batch.split, spec, batch.number), chunk, batch.scratch / "chunk")
+        path = batch.store.chunk(batch.split, spec, batch.number)
+        # A batch without data has no chunks of them, whether or not another one has told their shapes by now.
+        if nothing and spec.name.startswith("data/"):
+            path.unlink(missing_ok=True)
+        else:
+            place(path, encode(spec, columns[spec.name]), batch.scratch / "chunk")
+
+
+def _of_other_size(batch: Batch, size: int) -> StoreError:
+    return StoreError(
+        f"{batch.store.path} has batches of {size} simulations, got {batch.size}: set simulations.batch_size: {size}"
+    )
 
 
 def _usual_shapes(outcomes: list[Outcome]) -> dict[str, tuple[int, ...]]:

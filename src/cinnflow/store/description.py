@@ -22,6 +22,7 @@ from cinnflow.store.layout import (
     StoreError,
     data_spec,
     group_metadata,
+    place,
     theta_spec,
 )
 
@@ -98,7 +99,8 @@ def read_description(store: Store) -> Description | None:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"{path} is damaged ({error}): delete it and start snakemake again, which writes it anew"
+            f"{path} is damaged ({error}): delete it and the commit record of one batch, "
+            f"{store.path}/<split>/status/c/<batch>, and start snakemake again: that batch then writes it anew"
         ) from error
 
 
@@ -106,7 +108,7 @@ def write_description(store: Store, description: Description, temporary: Path) -
     """Writes the description, unless another batch has done so: the first one holds for all."""
     attributes: dict[str, Any] = {"cinnflow": asdict(description)}
     store.path.mkdir(parents=True, exist_ok=True)
-    temporary.write_bytes(group_metadata(attributes))
+    place(temporary, group_metadata(attributes), temporary.with_suffix(".temporary"))
     with contextlib.suppress(FileExistsError):
         os.link(temporary, store.path / "zarr.json")
     temporary.unlink()

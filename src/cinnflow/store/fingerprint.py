@@ -18,7 +18,9 @@ from typing import Any
 from cinnflow.simulation.model_file import Model, ModelError
 
 _DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "__import__", "importlib", "getattr"}
-"""Names through which code may reach what no static reading shows: where they occur, all of the file counts."""
+"""Names through which code may reach what no static reading shows: where it uses them, all of the file counts."""
+
+_ASSIGNMENTS = ast.Assign | ast.AnnAssign
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
     """The fingerprint of a model's simulations under these options and this seed.
 
     Raises:
-        ModelError: when a declared file is not there.
+        ModelError: when a declared file is not there, a local module cannot be parsed, or an option is no plain value.
     """
     folder = model.path.parent
     parts = {f"code: {name}": digest for name, digest in _code(model.path, ("build",)).items()}
@@ -61,7 +63,14 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
         if not path.is_file():
             raise ModelError(f"the simulator in {model.path} declares the file {name!r}, but there is no {path}")
         parts[f"file: {name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    parts |= {f"option: {name}": _sha(json.dumps(value, sort_keys=True)) for name, value in options.items()}
+    for name, value in options.items():
+        try:
+            parts[f"option: {name}"] = _sha(json.dumps(value, sort_keys=True))
+        except TypeError as error:
+            raise ModelError(
+                f"model_options.{name}: got {value!r}; takes numbers, text, booleans, null, and lists and mappings of "
+                "them (put quotes around a date)"
+            ) from error
     parts["seed"] = str(seed)
     return Fingerprint(model.name, parts)
 
@@ -73,18 +82,27 @@ def code_digest(path: Path, roots: tuple[str, ...]) -> str:
 
 def _code(path: Path, roots: tuple[str, ...]) -> dict[str, str]:
     """Digests of the definitions that `roots` reach, by name, with those of local modules that they import."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    tree = _parsed(path)
     found: dict[str, str] = {}
-    imports: list[ast.Import | ast.ImportFrom] = []
-    for name, nodes in _reachable(tree, roots).items():
+    # A module that is imported and never named is imported for what it does.
+    mentioned = set(_mentioned(tree))
+    imports = [node for node in tree.body if _is_import(node) and not mentioned & set(_defined(node))]
+    for name, nodes in _reachable(tree, roots, path.parent).items():
         found[name] = _sha(*(_canonical(node) for node in nodes))
         imports += _imports(*nodes)
     for module in _local_modules(imports, path.parent):
-        found[str(module.relative_to(path.parent))] = _sha(_canonical(ast.parse(module.read_text(encoding="utf-8"))))
+        found[module.relative_to(path.parent).as_posix()] = _sha(_canonical(_parsed(module)))
     return found
 
 
-def _reachable(tree: ast.Module, roots: tuple[str, ...]) -> dict[str, list[ast.stmt]]:
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        raise ModelError(f"{path} cannot be parsed: {error}") from error
+
+
+def _reachable(tree: ast.Module, roots: tuple[str, ...], folder: Path) -> dict[str, list[ast.stmt]]:
     """Top-level statements that bear on what `roots` are or return, by the name that they define."""
     definitions: dict[str, list[ast.stmt]] = {}
     effects: list[ast.stmt] = []
@@ -94,17 +112,45 @@ def _reachable(tree: ast.Module, roots: tuple[str, ...]) -> dict[str, list[ast.s
             definitions.setdefault(name, []).append(node)
         if not names and not _is_docstring(node) and not _is_main_block(node):
             effects.append(node)
-    if any(isinstance(node, ast.Name) and node.id in _DYNAMIC for node in ast.walk(tree)):
-        waiting = list(definitions)
-    else:
-        waiting = [*roots, *(name for node in effects for name in _mentioned(node))]
+    own = {name for name, nodes in definitions.items() if any(_is_own(node, folder) for node in nodes)}
+    acting = {name for node in effects for name in _mentioned(node)}
+    waiting = [*roots, *(definitions if acting & _DYNAMIC else acting)]
+    waiting += [name for name, nodes in definitions.items() if any(own & set(_applied(node)) for node in nodes)]
     reached: dict[str, list[ast.stmt]] = {"(statements)": effects} if effects else {}
     while waiting:
         name = waiting.pop()
         if name in definitions and name not in reached:
             reached[name] = definitions[name]
-            waiting += [other for node in definitions[name] for other in _mentioned(node)]
-    return reached
+            others = {other for node in definitions[name] for other in _mentioned(node)}
+            waiting += definitions if others & _DYNAMIC else others
+    return reached | _order(tree, reached, effects)
+
+
+def _order(tree: ast.Module, reached: dict[str, list[ast.stmt]], effects: list[ast.stmt]) -> dict[str, list[ast.stmt]]:
+    """All reached statements in their order, where that matters: where values are set twice, or changed later."""
+    values = {name: nodes for name, nodes in reached.items() if any(isinstance(node, _ASSIGNMENTS) for node in nodes)}
+    changed = values.keys() & {name for node in effects for name in _mentioned(node)}
+    if not changed and all(len(nodes) == 1 for nodes in values.values()):
+        return {}
+    members = {id(node) for nodes in (effects, *values.values()) for node in nodes}
+    return {"(order)": [node for node in tree.body if id(node) in members]}
+
+
+def _is_import(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def _is_own(node: ast.stmt, folder: Path) -> bool:
+    """Whether a definition is the user's own, not an import of what is installed."""
+    return not isinstance(node, ast.Import | ast.ImportFrom) or bool(_imported_files(node, folder, folder))
+
+
+def _applied(node: ast.stmt) -> list[str]:
+    """Names of the decorators and base classes of a definition: they may enter it in a table, by which it is found."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return []
+    bases = [*node.bases, *node.keywords] if isinstance(node, ast.ClassDef) else []
+    return [name for part in (*node.decorator_list, *bases) for name in _mentioned(part)]
 
 
 def _defined(node: ast.stmt) -> list[str]:
@@ -113,7 +159,7 @@ def _defined(node: ast.stmt) -> list[str]:
         return [node.name]
     if isinstance(node, ast.Import | ast.ImportFrom):
         return [(alias.asname or alias.name).split(".")[0] for alias in node.names if alias.name != "*"]
-    if isinstance(node, ast.Assign | ast.AnnAssign):
+    if isinstance(node, _ASSIGNMENTS):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         stored = [name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
         plain = all(isinstance(target, ast.Name | ast.Tuple | ast.List) for target in targets)
@@ -134,8 +180,7 @@ def _local_modules(imports: list[ast.Import | ast.ImportFrom], folder: Path) -> 
         for path in _imported_files(node, base, folder):
             if path not in found:
                 found[path] = None
-                tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-                waiting += [(nested, path.parent) for nested in _imports(tree)]
+                waiting += [(nested, path.parent) for nested in _imports(_parsed(path))]
     return sorted(found)
 
 
@@ -169,7 +214,7 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 def _is_main_block(node: ast.stmt) -> bool:
     """`if __name__ == "__main__":`, which an import never runs."""
-    return isinstance(node, ast.If) and "__name__" in _mentioned(node.test) and not node.orelse
+    return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def _canonical(node: Any) -> str:

@@ -64,19 +64,18 @@ class Journal:
         record = _encode(entry)
         end = os.lseek(self._file, 0, os.SEEK_END)
         try:
-            written = os.write(self._file, record)
-            if written < len(record):
-                os.write(self._file, record[written:])
-        except OSError:
+            while record:
+                record = record[os.write(self._file, record) :]
+        except OSError as error:
             os.ftruncate(self._file, end)
-            raise
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         if time.monotonic() - self._synced > _SYNC_EVERY:
             os.fdatasync(self._file)
             self._synced = time.monotonic()
 
     def remove(self) -> None:
         """Deletes the journal: its batch is committed."""
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -88,8 +87,8 @@ def open_journal(path: Path, waiting: Callable[[], None] = lambda: None) -> Iter
         waiting: called once before a wait.
     """
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:  # a process that has just committed took the folder away
             continue
@@ -170,7 +169,8 @@ def _scan(content: bytes) -> tuple[list[Entry], int]:
     while start + _HEADER.size <= len(content):
         length, checksum = _HEADER.unpack_from(content, start)
         body = content[start + _HEADER.size : start + _HEADER.size + length]
-        if len(body) < length or zlib.crc32(body) != checksum:
+        # No record is empty, but zeros, which a power failure may leave at the end of a file, would pass for one.
+        if not body or len(body) < length or zlib.crc32(body) != checksum:
             break
         entries.append(_decode(body))
         start += _HEADER.size + length

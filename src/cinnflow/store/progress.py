@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -86,20 +87,22 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
         now: the time, in seconds since the epoch.
     """
     ended: Counter[Status] = Counter()
-    committed = [number for number in store.committed(split) if number < batches]
     moments: list[tuple[float, int]] = []
-    for number in committed:
-        path = store.chunk(split, STATUS, number)
-        ended.update(Status(int(code)) for code in decode(STATUS, path.read_bytes(), batch_size))
-        moments.append((path.stat().st_mtime, batch_size))
-    running = 0
-    for number in set(range(batches)) - set(committed):
+    committed = running = 0
+    for number in range(batches):
+        # The journal first: a batch that is committed meanwhile has its record by the time that its journal goes.
         journal = Batch(store, split, number, batch_size).journal
-        entries = read_journal(journal)
-        ended.update(entry.outcome.status for entry in entries)
-        running += is_running(journal)
-        if entries:
-            moments.append((journal.stat().st_mtime, len(entries)))
+        journalled = {entry.index: entry.outcome.status for entry in read_journal(journal)}
+        record = store.chunk(split, STATUS, number)
+        if record.exists():
+            committed += 1
+            ended.update(Status(int(code)) for code in decode(STATUS, record.read_bytes(), batch_size))
+            moments.append((record.stat().st_mtime, batch_size))
+        elif journalled:
+            ended.update(journalled.values())
+            with contextlib.suppress(FileNotFoundError):
+                moments.append((journal.stat().st_mtime, len(journalled)))
+        running += not record.exists() and is_running(journal)
     recent = [(moment, count) for moment, count in moments if now - moment < LATELY]
     span = now - min((moment for moment, _ in recent), default=now)
     # The first batch of the span ended when the span began, so it tells nothing of the pace.
@@ -107,7 +110,7 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
     return SplitProgress(
         split,
         batches,
-        len(committed),
+        committed,
         running,
         batches * batch_size,
         {status.label: count for status, count in sorted(ended.items())},

@@ -94,4 +94,9 @@ def read_failures(folder: Path, manifest: Manifest) -> Failures:
 def _read(group: zarr.Group, name: str, manifest: Manifest) -> np.ndarray:
     array = group[name]
     assert isinstance(array, zarr.Array)
+    if array.shape[0] < manifest.simulations:
+        raise StoreError(
+            f"the metadata of {group.store_path} count {array.shape[0]} simulations of {manifest.simulations}: delete the "
+            f"study's manifest of {manifest.split} and start snakemake again, which seals it anew"
+        )
     return np.asarray(array[: manifest.simulations])

@@ -7,12 +7,9 @@ budgets share the store; and the study's manifest, with a digest of every chunk 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import platform
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata as packages
@@ -21,10 +18,17 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import Description, read_description
-from cinnflow.store.layout import ArraySpec, Store, StoreError, consolidated_metadata, place, split_metadata
+from cinnflow.store.layout import STATUS, ArraySpec, Store, StoreError, consolidated_metadata, place, split_metadata
+
+EXCERPT_LINES = 5
+GO_ON = (
+    "\nTo go on without them, raise simulations.max_failed: the posterior is then conditional on a simulation that "
+    "does not fail."
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Manifest:
     @property
     def failed_share(self) -> float:
         """Share of the simulations that failed."""
-        return 1 - self.counts[Status.OK.label] / self.simulations
+        return _failed_share(self.counts)
 
     def text(self) -> str:
         """The manifest as it stands in its file."""
@@ -150,9 +154,13 @@ def seal(
             found[name].append(values[name])
     status, messages, seconds, attempts = (np.concatenate(found[name]) for name in columns)
     counts = {kind.label: int(np.count_nonzero(status == kind)) for kind in Status}
-    failed = 1 - counts[Status.OK.label] / len(status)
-    if failed > max_failed or description is None:
-        raise StoreError(_too_many_failures(split, counts, failed, max_failed, status, messages, options))
+    if description is None and counts[Status.OK.label]:
+        raise StoreError(
+            f"{store.path}/zarr.json is missing: delete one commit record, "
+            f"{store.chunk(split, STATUS, 0)}, and start snakemake again: that batch runs again and writes it anew"
+        )
+    if description is None or _failed_share(counts) > max_failed:
+        raise StoreError(_too_many_failures(split, counts, max_failed, status, messages, options))
     digests = {
         spec.name: [chunk_digest(store, split, spec, batch) for batch in range(batches)] for spec in description.trained
     }
@@ -208,33 +216,34 @@ def chunk_digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str |
 
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:
     """Writes the split's zarr.json files for at least this many simulations; they never shrink."""
-    with _alone(store):
+    temporary = store.path / ".sealing"
+    with alone_in(store.path):
         root = store.path / split
         with contextlib.suppress(FileNotFoundError):
-            simulations = max(simulations, json.loads((root / "status/zarr.json").read_text())["shape"][0])
+            simulations = max(simulations, _sealed_simulations(root / "status/zarr.json"))
         files = split_metadata(description.arrays, simulations, description.batch_size, description.parameters)
         for name, content in files.items():
-            place(root / name, content, store.scratch / f"seal-{split}")
-        place(store.path / "zarr.json", consolidated_metadata(store.path), store.scratch / f"seal-{split}")
-    with contextlib.suppress(OSError):  # batches still run in it
-        store.scratch.rmdir()
+            place(root / name, content, temporary)
+        place(store.path / "zarr.json", consolidated_metadata(store.path), temporary)
 
 
-@contextlib.contextmanager
-def _alone(store: Store) -> Iterator[None]:
-    """Keeps other seals of the store out for as long as the block runs."""
-    descriptor = os.open(store.path, os.O_RDONLY)
+def _sealed_simulations(path: Path) -> int:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        return int(json.loads(path.read_text())["shape"][0])
+    except (ValueError, LookupError, TypeError) as error:
+        raise StoreError(
+            f"{path} is damaged ({error!r}): delete it and start snakemake again, which writes it anew"
+        ) from error
+
+
+def _failed_share(counts: dict[str, int]) -> float:
+    simulations = sum(counts.values())
+    return (simulations - counts[Status.OK.label]) / simulations
 
 
 def _too_many_failures(
     split: str,
     counts: dict[str, int],
-    failed: float,
     max_failed: float,
     status: np.ndarray,
     messages: np.ndarray,
@@ -243,16 +252,21 @@ def _too_many_failures(
     """What a user needs to decide what to do about failures."""
     reasons = ", ".join(f"{count} {label}" for label, count in counts.items() if count and label != Status.OK.label)
     examples = [
-        f"simulation {index}, {Status(int(status[index])).label}:\n    "
-        + "\n    ".join(messages[index].splitlines()[-6:])
+        f"simulation {index}, {Status(int(status[index])).label}:\n    " + "\n    ".join(_excerpt(messages[index]))
         for index in np.flatnonzero(status != Status.OK)[:2]
     ]
     retried = ",".join(Status(kind).name.lower() for kind in np.unique(status[status != Status.OK]))
+    some = counts[Status.OK.label] > 0
     return (
-        f"{split} does not seal: {failed:.1%} of its {len(status)} simulations failed ({reasons}), "
-        f"more than simulations.max_failed: {max_failed:g} allows.\n"
+        f"{split} does not seal: {_failed_share(counts):.1%} of its {len(status)} simulations failed ({reasons}), "
+        + (f"more than simulations.max_failed: {max_failed:g} allows.\n" if some else "so there is nothing to learn.\n")
         + "\n".join(examples)
-        + f"\nTo run them again:  cinnflow retry{options} --reason {retried}\n"
-        "To go on without them, raise simulations.max_failed: the posterior is then conditional on a simulation that "
-        "does not fail."
+        + f"\nTo run them again:  cinnflow retry{options} --reason {retried}"
+        + (GO_ON if some else "")
     )
+
+
+def _excerpt(message: str) -> list[str]:
+    """How a simulation failed, and the end of what it wrote to its standard error."""
+    first, *others = message.splitlines()
+    return [first, *others[-EXCERPT_LINES:]]

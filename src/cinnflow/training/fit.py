@@ -61,6 +61,11 @@ def fit(
     if posterior is None:
         inference_net, summary_net = build_networks(network, theta.shape[1], seed)
         posterior = AmortizedPosterior(inference_net, summary_net, names=names, lower=lower, upper=upper)
+    elif posterior.names != list(names):
+        raise ValueError(
+            f"warm_start takes a posterior for the same parameters: it has {', '.join(posterior.names)}, and the "
+            f"simulations have {', '.join(names)}"
+        )
     trainer = Trainer(
         posterior, default_lr=training.learning_rate, history_path=history_path, on_epoch=on_epoch, seed=seed
     )

@@ -10,7 +10,8 @@ def randomize(layer: keras.Layer, seed: int = 1, scale: float = 0.3) -> None:
     """Gives every weight a random value, so that nothing is an identity by its initial zeros."""
     rng = np.random.default_rng(seed)
     for weight in layer.trainable_variables:
-        weight.assign(scale * rng.standard_normal(weight.shape))
+        fan_in = np.prod(weight.shape[:-1])
+        weight.assign(scale * np.sqrt(10.0 / max(10.0, fan_in)) * rng.standard_normal(weight.shape))
 
 
 def rebuilt(layer: keras.Layer, *shapes) -> keras.Layer:

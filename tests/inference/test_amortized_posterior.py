@@ -1,0 +1,124 @@
+"""What a posterior promises: shapes, supports, seeds, and a density on the parameters' own scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from posteriors import LOWER, NAMES, UPPER, posterior, simulations
+from scipy import stats
+
+from cinnflow.inference import amortized_posterior
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.networks import DeepSet, InvertibleNetwork
+
+THETA, DATA = simulations()
+
+
+@pytest.fixture(scope="module", params=["deep_set", "time_series", "none"])
+def trained(request) -> AmortizedPosterior:
+    return posterior(request.param)
+
+
+def rows(data, part):
+    return {name: array[part] for name, array in data.items()}
+
+
+def test_draws_have_their_shape_also_for_one_data_set_and_stay_within_the_bounds(trained):
+    for count in (1, 40):
+        draws = trained.sample(rows(DATA, slice(count)), 25, seed=1)
+        assert draws.shape == (count, 25, 3) and draws.dtype == np.float64
+        assert np.all((draws >= LOWER) & (draws <= UPPER))
+    assert trained.names == NAMES
+
+
+def test_the_same_seed_gives_the_same_draws_however_they_are_chunked(trained, monkeypatch):
+    draws = trained.sample(DATA, 25, seed=1)
+    np.testing.assert_array_equal(trained.sample(DATA, 25, seed=1), draws)
+    assert np.any(trained.sample(DATA, 25, seed=2) != draws)
+    for rows_at_once in (7, 60):
+        monkeypatch.setattr(amortized_posterior, "_ROWS_AT_ONCE", rows_at_once)
+        np.testing.assert_allclose(trained.sample(DATA, 25, seed=1), draws, rtol=1e-3)
+
+
+def test_log_prob_is_the_density_of_the_draws_on_the_parameters_own_scale(trained):
+    """The mean of 1/q over draws inside a box is the volume of the box, which no Jacobian can be missing for."""
+    one = rows(DATA, slice(1))
+    draws = trained.sample(one, 40_000, seed=3)[0]
+    low, high = np.quantile(draws, [0.2, 0.8], axis=0)
+    inside = np.all((draws > low) & (draws < high), axis=1)
+    repeated = {name: np.repeat(array, inside.sum(), axis=0) for name, array in one.items()}
+    log_prob = trained.log_prob(draws[inside], repeated)
+    volume = np.sum(np.exp(-log_prob)) / len(draws)
+    assert volume == pytest.approx(np.prod(high - low), rel=0.05)
+
+
+def test_log_prob_outside_the_bounds_is_minus_infinity(trained):
+    theta = THETA[:3].copy()
+    theta[1, 1], theta[2, 2] = -1.0, 1.5
+    log_prob = trained.log_prob(theta, rows(DATA, slice(3)))
+    assert np.isfinite(log_prob[0])
+    assert np.all(np.isneginf(log_prob[1:]))
+    np.testing.assert_array_equal(trained.log_posterior(theta, rows(DATA, slice(3))), log_prob)
+
+
+def test_calling_it_gives_z_and_the_log_determinant_of_the_whole_way(trained):
+    theta = tf.constant(THETA[:1])
+    configured = trained.configure(rows(DATA, slice(1)))
+    copies = {name: np.repeat(array, 3, axis=0) for name, array in configured.items()}
+    with tf.GradientTape() as tape:
+        repeated = tf.repeat(theta, 3, axis=0)
+        tape.watch(repeated)
+        z, log_det = trained({"parameters": repeated, **copies})
+        diagonal = tf.reduce_sum(tf.linalg.diag_part(z))
+    expected = np.linalg.slogdet(tape.gradient(diagonal, repeated).numpy())[1]
+    np.testing.assert_allclose(log_det[0], expected, atol=1e-3)
+    log_prob = stats.norm.logpdf(z).sum(axis=1) + log_det.numpy()
+    np.testing.assert_allclose(trained.log_prob(THETA[:1], rows(DATA, slice(1))), log_prob[:1], rtol=1e-5)
+
+
+def test_configured_data_are_taken_as_they_are(trained):
+    configured = trained.configure(DATA)
+    np.testing.assert_array_equal(trained.sample(configured, 5, seed=1), trained.sample(DATA, 5, seed=1))
+
+
+def test_the_unit_of_measurement_does_not_matter():
+    plain = posterior()
+    scaled = posterior()
+    factors = np.array([1e-3, 1e4, 1.0])
+    theta, data = simulations()
+    scaled.adapt(theta * factors, {"series": 1e3 * data["series"] + 7.0, "pupils": data["pupils"] / 1e6})
+    other = {"series": 1e3 * data["series"] + 7.0, "pupils": data["pupils"] / 1e6}
+    np.testing.assert_allclose(
+        scaled.sample(other, 5, seed=1), plain.sample(data, 5, seed=1) * factors, rtol=1e-3, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        scaled.log_prob(theta * factors, other), plain.log_prob(theta, data) - np.log(factors).sum(), atol=1e-3
+    )
+
+
+def test_the_summary_loss_pulls_summaries_towards_a_normal_distribution():
+    plain, pulled = posterior(), posterior(summary_loss_fun="MMD")
+    prepared = plain.prepare({"parameters": THETA, **plain.configure(DATA)})
+    assert float(pulled.compute_loss(prepared)) > float(plain.compute_loss(prepared))
+
+
+@pytest.mark.parametrize("condition", [False, True])
+def test_a_single_parameter_works(condition):
+    one = AmortizedPosterior(InvertibleNetwork(1, 2), DeepSet(2, units=8) if condition else None, lower=0.0)
+    rng = np.random.default_rng(0)
+    theta, data = rng.exponential(size=(20, 1)), rng.normal(size=(20, 5, 1))
+    one.adapt(theta, data)
+    assert one.sample(data, 3, seed=0).shape == (20, 3, 1)
+    assert one.log_prob(theta, data).shape == (20,)
+
+
+def test_mistakes_are_told():
+    with pytest.raises(ValueError, match="seen no training data"):
+        AmortizedPosterior(InvertibleNetwork(2)).sample(np.zeros((1, 3)), 5)
+    with pytest.raises(ValueError, match="names takes 2 different names"):
+        AmortizedPosterior(InvertibleNetwork(2), names=["a", "a"])
+    with pytest.raises(ValueError, match="lower takes one bound"):
+        AmortizedPosterior(InvertibleNetwork(2), lower=[0.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match=r"theta takes .* shape \(40, 3\), got \(3,\)"):
+        posterior().log_prob(THETA[0], DATA)

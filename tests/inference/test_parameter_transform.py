@@ -1,0 +1,75 @@
+"""Bounds: there and back, exact log-determinants, draws that never leave the support."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cinnflow.inference.parameter_transform import ParameterTransform
+
+LOWER = np.array([-np.inf, 0.0, -np.inf, -2.0])
+UPPER = np.array([np.inf, np.inf, 5.0, 1e-3])
+
+
+def inside(count=50, seed=0):
+    rng = np.random.default_rng(seed)
+    normal, positive, uniform = rng.normal(size=count), rng.exponential(size=count), rng.uniform(size=count)
+    return np.stack([normal, positive, 5.0 - positive, -2.0 + 2.001 * uniform], axis=1)
+
+
+def test_there_and_back():
+    transform, theta = ParameterTransform(LOWER, UPPER), inside()
+    np.testing.assert_allclose(transform.inverse(transform.forward(theta)[0]), theta, rtol=1e-12, atol=1e-12)
+
+
+def test_log_determinant_is_that_of_the_autograd_jacobian():
+    transform, theta = ParameterTransform(LOWER, UPPER), tf.constant(inside())
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        u, log_det = transform.forward(theta)
+    derivatives = tape.gradient(u, theta)
+    np.testing.assert_allclose(log_det, np.log(derivatives).sum(axis=1), rtol=1e-10)
+
+
+@given(arrays(np.float64, (3, 4), elements=st.floats(allow_nan=False)))
+@settings(deadline=None)
+def test_nothing_leaves_the_bounds(u):
+    theta = ParameterTransform(LOWER, UPPER).inverse(u).numpy()
+    assert np.all((theta >= LOWER) & (theta <= UPPER))
+    assert not np.any(np.isnan(theta))
+
+
+@given(st.floats(-1e250, 1e250), st.floats(1e-12, 1e12), st.floats(0, 1))
+@settings(deadline=None)
+def test_any_interval_keeps_its_draws(lower, width, share):
+    upper = lower + width * max(1.0, abs(lower))
+    transform = ParameterTransform([lower], [upper])
+    theta = np.clip(lower + share * (upper - lower), lower, upper)
+    u, log_det = transform.forward([[theta]])
+    assert np.all(np.isfinite(u)) and np.all(np.isfinite(log_det))
+    assert lower <= transform.inverse(u).numpy()[0, 0] <= upper
+
+
+def test_parameters_on_a_bound_are_taken_as_just_inside():
+    u, log_det = ParameterTransform([0.0], [1.0]).forward([[0.0], [1.0]])
+    assert np.all(np.isfinite(u)) and np.all(np.isfinite(log_det))
+
+
+def test_inside_tells_vectors_that_lie_outside():
+    transform = ParameterTransform([0.0, -np.inf], [1.0, np.inf])
+    assert transform.inside([[0.5, 9.0], [1.5, 0.0], [-0.1, 0.0], [1.0, 0.0]]).numpy().tolist() == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(("lower", "upper"), [([1.0], [1.0]), ([0.0, 0.0], [1.0])])
+def test_bounds_that_cannot_be_are_refused(lower, upper):
+    with pytest.raises(ValueError, match="each lower bound below its upper one"):
+        ParameterTransform(lower, upper)

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from cinnflow.simulation.tables import read_csv
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (",cases\n0,3\n1,4\n", {"cases": [3, 4]}),  # pandas numbers its rows in a column without a name
+        ("\ufeffday,cases\r\nMon,3\r\nTue,4\r\n", {"cases": [3, 4]}),
+        ("a, b\n1, 2\n", {"a": [1], "b": [2]}),
+        ("a,b\n1,\n2,3\n", {"a": [1, 2], "b": [np.nan, 3]}),
+        ("a\n1e-3\n-inf\n", {"a": [1e-3, -np.inf]}),
+        ('"x, y",z\n1,2\n', {"x, y": [1], "z": [2]}),
+    ],
+)
+def test_columns_by_name(tmp_path, text, expected):
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.encode())
+    np.testing.assert_equal(read_csv(path), {name: np.array(values, float) for name, values in expected.items()})
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "a,b\n", "a,b\n1\n", "1,2\n3\n", "1,2\n3,x\n", "a\n1\nx\n"])
+def test_what_is_no_table_of_numbers(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"\w"):
+        read_csv(path)

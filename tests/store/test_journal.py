@@ -1,0 +1,132 @@
+import os
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stores import exit_code, in_child
+
+from cinnflow.simulation.outcome import Outcome, Status
+from cinnflow.store.journal import Entry, is_running, open_journal, read_journal
+
+FAILED = Outcome(Status.CRASHED, {}, 0.25, 3, -11, "ended by SIGSEGV\nlast words: ψ\n")
+
+
+def make_entry(index, outcome=None):
+    rng = np.random.default_rng(index)
+    data = {"x": rng.normal(size=(2, 3)), "n": np.array(float(index))}
+    return Entry(index, 2**62 + index, rng.normal(size=2), outcome or Outcome(Status.OK, data, 0.5 * index))
+
+
+def assert_same(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.theta, other.theta)
+        np.testing.assert_equal(one.outcome.data, other.outcome.data)
+        assert replace(one, theta=None, outcome=replace(one.outcome, data={})) == replace(
+            other, theta=None, outcome=replace(other.outcome, data={})
+        )
+
+
+ENTRIES = [make_entry(0), make_entry(1, FAILED), make_entry(2)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Where each of three records begins, and the journal's bytes."""
+    path, ends = tmp_path_factory.mktemp("journal") / "journal", [0]
+    with open_journal(path) as journal:
+        for entry in ENTRIES:
+            journal.append(entry)
+            ends.append(path.stat().st_size)
+    return ends, path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("damaged") / "journal"
+
+
+def reopened(path, content):
+    """What a next try finds in a journal with these bytes, and what the journal then holds after another entry."""
+    path.write_bytes(content)
+    with open_journal(path) as journal:
+        found = journal.entries
+        journal.append(make_entry(9))
+    assert_same(read_journal(path), [*found, make_entry(9)])
+    return found
+
+
+def test_what_is_appended_is_read_back(written, path):
+    assert_same(reopened(path, written[1]), ENTRIES)
+
+
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_torn_record_is_dropped_and_no_other(written, path, data):
+    ends, content = written
+    cut = data.draw(st.integers(0, len(content)))
+    whole = sum(end <= cut for end in ends[1:])
+    tail = data.draw(st.sampled_from([b"", b"\0" * 8, b"\0" * 100, b"\xff" * 30, struct.pack("<II", 4, 0) + b"abcd"]))
+    assert_same(reopened(path, content[:cut] + tail)[:whole], ENTRIES[:whole])
+    assert len(reopened(path, content[:cut] + tail)) == whole
+
+
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_flipped_bit_never_makes_a_wrong_entry(written, path, data):
+    ends, content = written
+    where = data.draw(st.integers(0, len(content) - 1))
+    damaged = bytearray(content)
+    damaged[where] ^= 1 << data.draw(st.integers(0, 7))
+    before = sum(end <= where for end in ends[1:])
+    assert_same(reopened(path, bytes(damaged)), ENTRIES[:before])
+
+
+def test_a_journal_tells_whether_its_batch_runs(tmp_path):
+    path = tmp_path / "deep" / "journal"
+    assert not is_running(path)
+    with open_journal(path) as journal:
+        assert is_running(path)
+        assert not journal.entries
+    assert not is_running(path)
+    assert read_journal(tmp_path / "absent") == []
+
+
+def test_a_second_process_waits_and_then_starts_anew(tmp_path):
+    path, said = tmp_path / "journal", tmp_path / "said"
+
+    def second():
+        with open_journal(path, said.touch) as journal:
+            assert [entry.index for entry in journal.entries] == []
+
+    with open_journal(path) as journal:
+        journal.append(make_entry(0))
+        pid = in_child(second)
+        while not said.exists():
+            assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+        journal.remove()
+    assert exit_code(pid) == 0
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    path, write, room = tmp_path / "journal", os.write, 20
+
+    def short(descriptor, content):
+        nonlocal room
+        if not room:
+            raise OSError(28, "No space left on device")
+        written = write(descriptor, content[: min(room, 7)])
+        room -= written
+        return written
+
+    with open_journal(path) as journal:
+        journal.append(ENTRIES[0])
+        monkeypatch.setattr("cinnflow.store.journal.os.write", short)
+        with pytest.raises(OSError, match="No space left.*journal"):
+            journal.append(ENTRIES[1])
+        room = 10**6
+        journal.append(ENTRIES[2])
+    assert_same(read_journal(path), [ENTRIES[0], ENTRIES[2]])

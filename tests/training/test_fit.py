@@ -1,0 +1,94 @@
+"""A fit from arrays: calibrated to the truth, the same for the same seed, honest about what it cannot do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conjugate_gaussian import exact_log_prob, simulate
+
+from cinnflow import config
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.training.epochs import TrainingError
+from cinnflow.training.fit import fit
+
+NETWORK = config.Network(
+    summary={"type": "deep_set", "units": 16, "summary_dim": 4}, inference={"num_coupling_layers": 2, "units": 16}
+)
+SIMULATIONS = simulate(1024, np.random.default_rng(0))
+ABOUT = {"names": ["a", "b"], "lower": np.full(2, -np.inf), "upper": np.full(2, np.inf), "network": NETWORK}
+
+
+def fitted(simulations=SIMULATIONS, seed=1, **training) -> AmortizedPosterior:
+    settings = config.Training(**({"epochs": 30, "batch_size": 32, "learning_rate": 5e-3} | training))
+    return fit(simulations["prior_draws"], simulations["sim_data"], training=settings, seed=seed, **ABOUT)
+
+
+def test_two_runs_give_identical_weights_near_the_truth_and_another_seed_others():
+    first, second, other = fitted(), fitted(), fitted(seed=2, epochs=1)
+    assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
+    fresh = simulate(4000, np.random.default_rng(5))
+    exact = exact_log_prob(fresh["prior_draws"], fresh["sim_data"])
+    assert np.mean(exact - first.log_prob(fresh["prior_draws"], fresh["sim_data"])) < 0.12
+
+
+def test_a_warm_start_goes_on_from_the_weights(tmp_path):
+    fitted(epochs=15).save(tmp_path / "network.keras")
+    losses = []
+    for start in (None, AmortizedPosterior.load(tmp_path / "network.keras")):
+        training = config.Training(epochs=1, batch_size=32, learning_rate=1e-5)
+        fit(
+            SIMULATIONS["prior_draws"],
+            SIMULATIONS["sim_data"],
+            training=training,
+            seed=3,
+            warm_start=start,
+            on_epoch=lambda epoch: losses.append(epoch.loss),
+            **ABOUT,
+        )
+    assert losses[1] < losses[0] - 1.0
+
+
+def test_a_simulation_that_is_not_finite_is_refused_by_its_row():
+    data = SIMULATIONS["sim_data"].copy()
+    data[17, 3, 1] = np.nan
+    with pytest.raises(ValueError, match="x has 1 of 1024 that are not, the first in row 17"):
+        fitted({**SIMULATIONS, "sim_data": data})
+
+
+def test_a_warm_start_for_other_parameters_is_refused():
+    start = fitted(epochs=1)
+    with pytest.raises(ValueError, match="a, b.*alpha, beta"):
+        fit(
+            SIMULATIONS["prior_draws"],
+            SIMULATIONS["sim_data"],
+            training=config.Training(),
+            seed=1,
+            warm_start=start,
+            **(ABOUT | {"names": ["alpha", "beta"]}),
+        )
+
+
+def test_training_that_breaks_down_at_once_says_so():
+    with pytest.raises(TrainingError, match=r"broke down.*epoch 1; take a lower learning rate"):
+        fitted(learning_rate=1e30)
+
+
+def test_training_that_breaks_down_later_keeps_the_best_weights(caplog, monkeypatch):
+    from cinnflow.training.compiled_updates import CompiledUpdates
+
+    updates, calls = CompiledUpdates.__call__, []
+
+    def poisoned(self, pool, rows):
+        calls.append(rows)
+        losses = updates(self, pool, rows)
+        if len(calls) > 4:
+            for weight in self.posterior.trainable_variables:
+                weight.assign(weight * np.nan)
+            losses = losses * np.nan
+        return losses
+
+    monkeypatch.setattr(CompiledUpdates, "__call__", poisoned)
+    posterior = fitted()
+    assert "training broke down" in caplog.text
+    assert all(np.all(np.isfinite(weight)) for weight in posterior.get_weights())

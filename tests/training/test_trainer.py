@@ -1,0 +1,157 @@
+"""The four regimes come near the known posterior, and every argument has its effect."""
+
+from __future__ import annotations
+
+import csv
+import threading
+
+import numpy as np
+import pytest
+from conjugate_gaussian import exact_log_prob, simulate
+
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.networks import DeepSet, InvertibleNetwork
+from cinnflow.training.trainer import Trainer
+
+
+def small(seed=0, summary=True, **kwargs):
+    net = InvertibleNetwork(2, 2, coupling_settings={"dense_args": {"units": 16}}, seed=seed, **kwargs)
+    return AmortizedPosterior(net, DeepSet(4, units=16, seed=seed) if summary else None)
+
+
+def kl(posterior, n_obs=10):
+    """Mean of log p(θ | x) − log q(θ | x), in nats, over fresh simulations."""
+    fresh = simulate(4000, np.random.default_rng(99), n_obs=n_obs)
+    theta, x = fresh["prior_draws"], fresh["sim_data"]
+    return float(np.mean(exact_log_prob(theta, x) - posterior.log_prob(theta, x)))
+
+
+def test_online_training_comes_near_the_known_posterior_and_is_the_same_for_the_same_seed():
+    weights = []
+    for _ in range(2):
+        posterior = small()
+        history = Trainer(posterior, simulate, default_lr=5e-3, seed=3).train_online(3, 120, 32)
+        weights.append(posterior.get_weights())
+    assert kl(posterior) < 0.06
+    assert [epoch.epoch for epoch in history.epochs] == [1, 2, 3]
+    assert history.epochs[-1].loss < history.epochs[0].loss
+    assert history.epochs[-1].learning_rate < 1e-6
+    assert all(np.array_equal(first, second) for first, second in zip(*weights, strict=True))
+
+
+def test_a_second_training_sees_other_simulations():
+    seen = []
+
+    def watched(count, rng):
+        simulations = simulate(count, rng)
+        seen.append(simulations["prior_draws"][0, 0])
+        return simulations
+
+    trainer = Trainer(small(), watched)
+    trainer.train_online(1, 2, 8, validation_sims=16)
+    trainer.train_online(1, 2, 8, validation_sims=16)
+    assert len(set(seen)) == len(seen)
+
+
+def test_replay_draws_from_a_buffer_of_its_capacity():
+    batches = []
+
+    def watched(count, rng):
+        batches.append(threading.current_thread() is not threading.main_thread())
+        return simulate(count, rng)
+
+    posterior = small()
+    trainer = Trainer(posterior, watched, default_lr=5e-3, seed=1)
+    trainer.train_experience_replay(2, 150, 32, buffer_capacity=100)
+    assert kl(posterior) < 0.1
+    assert sum(batches) == 300  # one fresh batch an update, made beside the training
+
+
+def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():
+    counts = []
+
+    def watched(count, rng):
+        counts.append(count)
+        return simulate(count, rng)
+
+    posterior = small()
+    first, second = Trainer(posterior, watched, default_lr=5e-3).train_rounds(2, 512, 20, 32)
+    assert sum(counts) == 1024
+    assert len(first.epochs) == len(second.epochs) == 20
+    assert second.epochs[0].loss < first.epochs[0].loss
+    assert kl(posterior) < 0.15
+
+
+def test_offline_training_keeps_the_weights_of_the_lowest_validation_loss_and_stops():
+    simulations = simulate(160, np.random.default_rng(0))
+    posterior = small()
+    validation = simulate(500, np.random.default_rng(1))
+    history = Trainer(posterior, default_lr=1e-2).train_offline(
+        simulations, 200, 16, validation_sims=validation, patience=10
+    )
+    losses = [epoch.validation_loss for epoch in history.epochs]
+    assert len(losses) == 1 + int(np.argmin(losses)) + 10 < 200
+    reached = -np.mean(posterior.log_prob(validation["prior_draws"], validation["sim_data"]))
+    assert reached == pytest.approx(min(losses), abs=1e-4)
+
+
+def test_held_back_simulations_are_not_trained_on():
+    simulations = simulate(100, np.random.default_rng(0))
+    posterior = small()
+    trainer = Trainer(posterior, seed=5)
+    trainer.train_offline(simulations, 1, 16, validation_sims=40)
+    held_out = np.random.default_rng(Trainer(posterior, seed=5)._seed("validation")).permutation(100)[:40]
+    rest = np.setdiff1d(np.arange(100), held_out)
+    np.testing.assert_allclose(posterior.parameter_scale.mean, simulations["prior_draws"][rest].mean(axis=0))
+
+
+def test_simulations_that_are_not_finite_are_left_out(caplog):
+    def failing(count, rng):
+        simulations = simulate(count, rng)
+        simulations["sim_data"][::3, 0, 0] = np.nan
+        simulations["prior_draws"][1::5, 1] = np.inf
+        return simulations
+
+    posterior = small()
+    Trainer(posterior, failing, default_lr=5e-3).train_online(1, 100, 32)
+    assert all(np.all(np.isfinite(weight)) for weight in posterior.get_weights())
+    assert "not finite" in caplog.text
+
+
+def test_data_sets_of_varying_size_are_trained_on_together():
+    def varying(count, rng):
+        return simulate(count, rng, n_obs=int(rng.integers(1, 21)))
+
+    posterior = small()
+    Trainer(posterior, varying, default_lr=5e-3).train_online(4, 150, 32)
+    for n_obs in (2, 20):
+        assert kl(posterior, n_obs) < 0.15
+
+
+def test_a_configurator_of_the_user_decides_what_the_networks_see():
+    def averages(simulated):
+        return {"parameters": simulated["prior_draws"], "direct_conditions": simulated["sim_data"].mean(axis=1)}
+
+    posterior = small(summary=False)
+    Trainer(posterior, simulate, configurator=averages, default_lr=5e-3).train_online(2, 120, 32)
+    fresh = simulate(2000, np.random.default_rng(9))
+    log_prob = posterior.log_prob(fresh["prior_draws"], {"direct_conditions": fresh["sim_data"].mean(axis=1)})
+    assert np.mean(exact_log_prob(fresh["prior_draws"], fresh["sim_data"]) - log_prob) < 0.05
+    with pytest.raises(ValueError, match="this one gave data"):
+        Trainer(posterior, simulate, configurator=lambda simulated: {"data": simulated["sim_data"]}).train_online(1, 1, 8)
+
+
+def test_history_is_written_and_callbacks_are_called(tmp_path):
+    seen = []
+    trainer = Trainer(small(), simulate, history_path=tmp_path / "fit" / "history.csv", on_epoch=seen.append)
+    history = trainer.train_online(2, 3, 8, validation_sims=32)
+    with (tmp_path / "fit" / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2]
+    assert [float(row["validation_loss"]) for row in rows] == history.table()["validation_loss"]
+    assert seen == history.epochs
+
+
+def test_regimes_that_simulate_take_a_generative_model():
+    with pytest.raises(ValueError, match="give the Trainer a generative_model"):
+        Trainer(small()).train_online(1, 1, 8)

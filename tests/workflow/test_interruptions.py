@@ -1,0 +1,154 @@
+"""Whatever ends a run, and at whatever moment: typing the same command again goes on, and nothing is lost."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from killing import Accounts, Disturbed, leftovers, wait_until
+from studies import Workflow, content
+
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif(sys.platform != "linux", reason="stray processes are found in /proc"),
+]
+
+KILLS = int(os.environ.get("CINNFLOW_KILLS", "6"))
+"""Kills in the random test: a few in the suite, 100 and more by hand."""
+
+
+@pytest.fixture
+def disturbed(fresh: Workflow) -> Disturbed:
+    """A fresh study whose simulations take a tenth of a second."""
+    return Disturbed(fresh, 0.1)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """The same study, never disturbed."""
+    workflow = Workflow.create(tmp_path_factory.mktemp("undisturbed") / "study")
+    workflow.succeed(*workflow.manifests)
+    return workflow
+
+
+def assert_as_undisturbed(study: Workflow, undisturbed: Workflow) -> None:
+    (store,), (right,) = study.stores, undisturbed.stores
+    assert content(store) == content(right)
+    assert not leftovers(study.folder / "results")
+    assert study.plan(*study.manifests) == {}
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    budget = {"simulations__per_round": 16 * KILLS, "simulations__test": 32, "simulations__batch_size": 16}
+    right, workflow = Workflow.create(tmp_path / "right"), Workflow.create(tmp_path / "killed")
+    for each in (right, workflow):
+        each.configure(**budget)
+    right.succeed(*right.manifests)
+    study = Disturbed(workflow, 0.1)
+    accounts, landed, rng = Accounts(study), Counter[str](), np.random.default_rng(KILLS)
+    running = study.start()
+    for kind in itertools.islice(itertools.cycle(["group", "batch", "snakemake"]), KILLS):
+        if not running.alive:
+            running = study.start()
+        if kind == "batch" or rng.random() < 0.8:
+            study.wait_for_simulations(running)
+        time.sleep(rng.uniform(0, 1.5))
+        landed[kind] += running.alive
+        study.kill(kind, running, rng)
+        accounts.look()
+    running.end()
+    accounts.look()
+    study.wait_for_no_process()
+    assert study.start().end().code == 0
+    study.wait_for_no_process()
+    print(f"kills that found a run: {dict(landed)}; {len(study.starts)} starts of {len(set(study.starts))} simulations")
+    assert sum(landed.values()) > KILLS / 2
+    assert not accounts.started_again()
+    # Two batches run at a time, one simulation each: a kill costs two at most.
+    assert len(set(study.starts)) == 32 * KILLS + 32
+    assert len(study.starts) <= len(set(study.starts)) + 2 * KILLS
+    assert_as_undisturbed(workflow, right)
+
+
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_interrupted_by_a_person_or_a_scheduler(
+    disturbed: Disturbed, undisturbed: Workflow, number: int, group: bool
+) -> None:
+    accounts = Accounts(disturbed)
+    running = disturbed.start()
+    wait_until(lambda: accounts.look() > 2, "three finished simulations")
+    running.signal(number, group)
+    assert running.end().code != 0
+    disturbed.wait_for_no_process()
+    accounts.look()
+    assert disturbed.start().end().code == 0
+    assert not accounts.started_again()
+    assert_as_undisturbed(disturbed.workflow, undisturbed)
+
+
+def test_two_runs_at_once(disturbed: Disturbed, undisturbed: Workflow) -> None:
+    first = disturbed.start()
+    disturbed.wait_for_simulations(first)
+    assert disturbed.workflow.plan(), "a dry run works while a run is on"
+    second = disturbed.start().end()
+    assert first.alive
+    assert second.code != 0
+    assert not second.jobs
+    assert f'"process": {first.pid}' in second.output
+    assert f'"host": "{platform.node()}"' in second.output
+    assert first.end().code == 0
+    assert max(Counter(disturbed.starts).values()) == 1
+    assert_as_undisturbed(disturbed.workflow, undisturbed)
+
+
+def test_two_studies_at_once_share_what_they_simulate(disturbed: Disturbed, undisturbed: Workflow) -> None:
+    other = disturbed.workflow.configure("other.yaml", study="other")
+    manifests = [name.replace("small", "other") for name in disturbed.workflow.manifests]
+    first, second = (
+        disturbed.start(),
+        disturbed.workflow.start("--configfile", other, "--", *manifests, **disturbed.environment),
+    )
+    assert first.end().code == 0
+    assert second.end().code == 0
+    assert max(Counter(disturbed.starts).values()) == 1
+    assert_as_undisturbed(disturbed.workflow, undisturbed)
+
+
+def test_the_model_is_edited_while_jobs_run(disturbed: Disturbed, undisturbed: Workflow) -> None:
+    study = disturbed.workflow
+    running = disturbed.start()
+    disturbed.wait_for_simulations(running)
+    study.edit(study.model, "NOISE = 0.5", "NOISE = 0.6")
+    run = running.end()
+    assert run.code != 0
+    assert "it was edited while jobs ran. Start snakemake again" in run.output
+    assert len(study.stores) == 1
+    study.edit(study.model, "NOISE = 0.6", "NOISE = 0.5")
+    assert disturbed.start().end().code == 0
+    assert max(Counter(disturbed.starts).values()) == 1
+    assert_as_undisturbed(study, undisturbed)
+
+
+def test_killed_while_it_trains_and_while_it_diagnoses(study: Workflow, finished: Workflow) -> None:
+    disturbed = Disturbed(study, 0.0)
+    (study.results / "fit/round-1/member-0/network.keras").unlink()
+    for step in ("train", "diagnose"):
+        running = study.start(**disturbed.environment)
+        wait_until(lambda step=step: bool(disturbed.running(step)), f"a job of step {step}")
+        time.sleep(1)
+        running.signal(signal.SIGKILL, group=True)
+        running.end()
+        disturbed.wait_for_no_process()
+    study.succeed()
+    assert study.plan() == {}
+    for table in (finished.results / "diagnostics").glob("*.csv"):
+        if table.stem not in ("losses", "summary"):
+            assert (study.results / "diagnostics" / table.name).read_text() == table.read_text()

@@ -1,0 +1,193 @@
+"""What reruns after which change: the real snakemake, its jobs counted by rule."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+
+import pytest
+from studies import OF_DRAWS, OF_OBSERVATION, Workflow, content
+
+pytestmark = pytest.mark.workflow
+
+AFTER_DRAWS = Counter([*OF_DRAWS, "draws", "report"])
+AFTER_OBSERVATION = Counter([*OF_OBSERVATION, "report"])
+AFTER_FIT = AFTER_DRAWS | AFTER_OBSERVATION
+"""What a new fit makes stale, beside the losses."""
+AFTER_TRAINING = AFTER_FIT | Counter(["losses"])
+AFTER_SEAL = AFTER_TRAINING | Counter(["failures"])
+
+
+def test_a_finished_study_has_every_result(finished: Workflow) -> None:
+    assert finished.plan() == {}
+    for name in ("diagnostics/sbc.csv", "diagnostics/sbc.png", "diagnostics/summary.csv", "report.html"):
+        assert (finished.results / name).stat().st_size
+    for name in ("posterior.nc", "summary.csv", "pairs.png", "predictive.png"):
+        assert (finished.results / "observations/first" / name).stat().st_size
+
+
+def test_nothing_reruns_in_a_moved_project_whose_files_all_look_new(study: Workflow) -> None:
+    for path in study.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path)
+    assert study.plan() == {}
+
+
+def test_nothing_reruns_for_comments_docstrings_and_formatting_of_the_model(study: Workflow) -> None:
+    study.edit(study.model, "NOISE = 0.5", "# half\nNOISE = (\n    0.5\n)")
+    study.edit(study.model, "def draw(rng):", 'def draw(rng):\n    """Two normal numbers."""\n')
+    assert study.plan() == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"simulations__threads": 2, "simulations__timeout": 60, "simulations__attempts": 3},
+        {"simulations__keep_failed": 5},
+    ],
+)
+def test_nothing_reruns_for_how_simulations_are_run(study: Workflow, changes: dict) -> None:
+    study.configure(**changes)
+    assert study.plan("--cores", "7") == {}
+
+
+@pytest.mark.parametrize("change", ["code", "options", "seed"])
+def test_other_simulations_go_into_a_new_store_and_going_back_finds_the_old_one(study: Workflow, change: str) -> None:
+    before = content(study.stores[0], leave_out=())
+    if change == "code":
+        study.edit(study.model, "NOISE = 0.5", "NOISE = 0.6")
+    else:
+        study.configure(**{"model_options": {"scale": 2.0}} if change == "options" else {"seed": 7})
+    assert study.plan() == AFTER_SEAL + Counter(simulate=6, seal=3, train=2)
+    if change != "code":
+        return
+    assert study.succeed(*study.manifests) == {"simulate": 6, "seal": 3}
+    assert len(study.stores) == 2
+    assert content(study.stores[0], leave_out=()) == before
+    study.edit(study.model, "NOISE = 0.6", "NOISE = 0.5")
+    assert study.plan()["simulate"] == 0
+    assert study.succeed(*study.manifests) == {"seal": 3}
+    assert study.plan() == {}, "the manifests are those of the old store again, byte for byte"
+
+
+def test_another_round_runs_its_own_batches_and_one_more_fit(study: Workflow) -> None:
+    study.configure(simulations__rounds=3)
+    assert study.plan() == AFTER_SEAL + Counter(simulate=2, seal=1, train=1)
+
+
+def test_larger_rounds_run_the_additional_batches(study: Workflow) -> None:
+    before = content(study.stores[0], leave_out=())
+    study.configure(simulations__per_round=10)  # becomes 12, three batches of four
+    # The manifest of the test split is as it was, so draws and diagnostics run for the new fit alone.
+    assert study.plan() == AFTER_SEAL + Counter(simulate=2, seal=2, train=2)
+    run = study.run(*study.manifests)
+    assert run.jobs == {"simulate": 2, "seal": 2}
+    assert "simulations.per_round: 10 is rounded up to 12, whole batches of 4" in run.output
+    after = content(study.stores[0], leave_out=())
+    assert {path: after[path] for path in before if "/c/" in path} == {
+        path: chunk for path, chunk in before.items() if "/c/" in path
+    }
+    assert study.plan(*study.manifests) == {}
+
+
+def test_a_larger_test_split_trains_nothing(study: Workflow) -> None:
+    study.configure(simulations__test=16)
+    assert study.plan() == AFTER_DRAWS + Counter(simulate=2, seal=1, failures=1)
+
+
+@pytest.mark.parametrize("changes", [{"network__inference__num_coupling_layers": 3}, {"training__epochs": 2}])
+def test_network_and_training_simulate_nothing(study: Workflow, changes: dict) -> None:
+    study.configure(**changes)
+    assert study.plan() == AFTER_TRAINING + Counter(train=2)
+
+
+def test_results_never_come_from_the_fit_of_another_setting(study: Workflow) -> None:
+    """The fit that counts with one round alone is older than the draws from the fit to both."""
+    study.configure(simulations__rounds=1)
+    assert study.plan() == AFTER_SEAL
+
+
+def test_another_study_shares_the_simulations(study: Workflow) -> None:
+    budgets = {"simulations__rounds": 1, "simulations__per_round": 12, "simulations__test": 4}
+    other = study.configure("other.yaml", study="other", **budgets)
+    manifests = [f"results/other/manifest/{split}.json" for split in ("round-0", "test")]
+    assert study.succeed("--configfile", other, "--", *manifests) == {"simulate": 1, "seal": 2}
+    assert len(study.stores) == 1
+    assert study.plan() == {}
+
+
+def test_settings_of_one_diagnostic(study: Workflow) -> None:
+    study.configure(diagnostics__sbc={"bins": 4})
+    assert study.plan() == {"sbc": 1, "report": 1}
+
+
+@pytest.mark.parametrize("name", [*OF_DRAWS, "failures", "losses", "pairs", "predictive"])
+def test_code_of_one_diagnostic(study: Workflow, name: str) -> None:
+    module = study.source / f"diagnostics/{name}.py"
+    code = module.read_text()
+    module.write_text(code + "\nimport sys\n\nsys.stderr.write('the edited code\\n')\n")
+    assert study.plan() == {name: 1, "report": 1}
+    if name == "sbc":
+        assert study.succeed() == {"sbc": 1, "report": 1}
+        assert "the edited code" in (study.results / "logs/sbc.log").read_text()
+        module.write_text(code)
+        assert study.succeed() == {"sbc": 1, "report": 1}
+        assert "the edited code" not in (study.results / "logs/sbc.log").read_text()
+
+
+def test_an_observation_is_changed(study: Workflow) -> None:
+    study.observation.write_text("1.0 1.0\n")
+    assert study.plan() == AFTER_OBSERVATION
+
+
+def test_an_observation_is_added(study: Workflow) -> None:
+    shutil.copy(study.observation, study.folder / "data/second.txt")
+    study.configure(observations={"first": "data/first.txt", "second": "data/second.txt"})
+    assert study.plan() == AFTER_OBSERVATION
+
+
+def test_how_observations_are_read(study: Workflow) -> None:
+    study.edit(study.model, "np.loadtxt(path)", "np.loadtxt(path) + 1")
+    assert study.plan() == AFTER_OBSERVATION
+
+
+def test_derived_quantities_are_results_of_the_draws(study: Workflow) -> None:
+    study.model.write_text(
+        study.model.read_text() + "\n\ndef derived_quantities(theta):\n    return {'c': theta['a']}\n"
+    )
+    assert study.plan() == AFTER_FIT
+
+
+def test_predictive_simulations_can_become_more(study: Workflow) -> None:
+    """Three of them ran in one batch of three, and 4, 6 and 8 in batches of four."""
+    for number, batches in ((3, 1), (6, 2)):
+        study.configure(posterior__predictive=number)
+        assert study.succeed() == {"predict": batches, "predictive": 1, "report": 1}
+
+
+def test_a_commit_record_is_deleted(study: Workflow) -> None:
+    store = study.stores[0]
+    before = content(store)
+    (store / "round-0/status/c/1").unlink()
+    assert study.plan() == {"simulate": 1}
+    assert study.succeed() == {"simulate": 1}
+    assert content(store) == before
+    assert study.plan() == {}
+
+
+def test_a_batch_that_comes_out_differently_makes_what_follows_stale(study: Workflow) -> None:
+    study.edit(study.model, "NOISE * rng", "float(os.environ.get('NOISE', '0.5')) * rng")
+    study.succeed(*study.manifests)
+    record = study.stores[-1] / "test/status/c/0"
+    record.unlink()
+    run = study.run(str(record.relative_to(study.folder)), NOISE="0.6")
+    assert run.jobs == {"simulate": 1}
+    assert "came out differently" in run.output
+    assert study.plan(*study.manifests) == {"seal": 1}
+
+
+def test_a_fresh_study_runs_everything_under_the_default_profile(fresh: Workflow) -> None:
+    run = fresh.run("--dry-run")
+    assert "profiles/default" in run.output
+    assert run.jobs == AFTER_SEAL + Counter(simulate=6, seal=3, train=2)
