@@ -68,3 +68,9 @@ def test_the_summary_survives_csv(tmp_path) -> None:
     table = summary.compute({"sbc": judged(a="pass"), "failures": judged(a="uneven")}, ["a"])
     table.to_csv(tmp_path / "summary.csv", index=False)
     assert summary.conclusion(pd.read_csv(tmp_path / "summary.csv")) == summary.conclusion(table)
+
+
+def test_a_diagnostic_of_parameters_and_of_all_of_them_gives_a_parameter_its_own_row() -> None:
+    scores = judged(a="pass", all_parameters="uninformative")
+    table = summary.compute({"sbc": judged(a="pass", R0="pass"), "scores": scores}, ["a", "R0"])
+    assert table["scores_verdict"].tolist() == ["pass", ""]

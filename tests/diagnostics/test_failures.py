@@ -62,3 +62,9 @@ def test_a_parameter_with_few_values_is_drawn(tmp_path) -> None:
 def test_a_status_for_each_simulation_is_needed(theta) -> None:
     with pytest.raises(ValueError, match=r"got \(2000, 2\) and 3 statuses"):
         failures.compute(theta, ["ok"] * 3, NAMES)
+
+
+def test_a_value_on_an_edge_belongs_to_the_bin_above() -> None:
+    theta = np.repeat([0.0, 1.0, 2.0], 40)[:, None]
+    table = failures.compute(theta, np.where(theta[:, 0] == 1, "crashed", "ok"), ["a"])
+    assert table[["left", "right", "simulations", "failed"]].to_numpy().tolist() == [[0, 1, 40, 0], [1, 2, 80, 40]]

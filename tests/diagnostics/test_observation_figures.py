@@ -97,3 +97,11 @@ def test_an_observation_of_another_shape_is_refused() -> None:
         predictive.compute({"x": np.zeros((9, 4))}, {"x": np.zeros(3)})
     with pytest.raises(ValueError, match=r"'y' is observed with the shape \(3,\), simulated with None"):
         predictive.compute({"x": np.zeros((9, 4))}, {"y": np.zeros(3)})
+
+
+@pytest.mark.parametrize(("observed", "p_value"), [(100.0, 1 / 100), (0.0, 1.0)])
+def test_the_observation_counts_among_the_data_sets(observed: float, p_value: float) -> None:
+    simulated = np.concatenate([np.linspace(-2, -1, 49), np.linspace(1, 2, 50)])[:, None]
+    assert predictive.compute({"x": simulated}, {"x": np.array([observed])})["p_value"].iloc[0] == pytest.approx(
+        p_value
+    )

@@ -97,6 +97,16 @@ def test_the_unit_of_measurement_does_not_matter():
     )
 
 
+def test_summaries_do_not_depend_on_how_data_sets_are_chunked(monkeypatch):
+    trained = posterior()
+    summaries = trained.summaries(DATA)
+    assert summaries.shape == (40, 4)
+    monkeypatch.setattr(amortized_posterior, "_DATA_SETS_AT_ONCE", 7)
+    np.testing.assert_allclose(trained.summaries(DATA), summaries, atol=1e-5)
+    with pytest.raises(ValueError, match="no summary network"):
+        posterior("none").summaries(DATA)
+
+
 def test_the_summary_loss_pulls_summaries_towards_a_normal_distribution():
     plain, pulled = posterior(), posterior(summary_loss_fun="MMD")
     prepared = plain.prepare({"parameters": THETA, **plain.configure(DATA)})

@@ -149,5 +149,5 @@ posterior.save({str(tmp_path / "network.keras")!r})
 assert AmortizedPosterior.load({str(tmp_path / "network.keras")!r}).sample(np.zeros((1, 5, 3)), 2).shape == (1, 2, 2)
 """
     subprocess.run([sys.executable, "-c", script], check=True)
-    with pytest.raises(PosteriorFileError, match="mine>Mean.*import the file that defines it"):
+    with pytest.raises(PosteriorFileError, match=r"mine>Mean.*import the file that defines it"):
         AmortizedPosterior.load(tmp_path / "network.keras")

@@ -1,12 +1,13 @@
 import os
 import struct
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stores import exit_code, in_child
+from stores import eventually, exit_code, in_child
 
 from cinnflow.simulation.outcome import Outcome, Status
 from cinnflow.store.journal import Entry, is_running, open_journal, read_journal
@@ -96,17 +97,19 @@ def test_a_journal_tells_whether_its_batch_runs(tmp_path):
 
 
 def test_a_second_process_waits_and_then_starts_anew(tmp_path):
-    path, said = tmp_path / "journal", tmp_path / "said"
+    path, locked, said = (tmp_path / name for name in ("journal", "locked", "said"))
 
     def second():
+        while not locked.exists():
+            time.sleep(0.01)
         with open_journal(path, said.touch) as journal:
-            assert [entry.index for entry in journal.entries] == []
+            os._exit(len(journal.entries))
 
+    pid = in_child(second)  # before the lock is taken: a child would share it
     with open_journal(path) as journal:
         journal.append(make_entry(0))
-        pid = in_child(second)
-        while not said.exists():
-            assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+        locked.touch()
+        assert eventually(said.exists)
         journal.remove()
     assert exit_code(pid) == 0
 
@@ -125,7 +128,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     with open_journal(path) as journal:
         journal.append(ENTRIES[0])
         monkeypatch.setattr("cinnflow.store.journal.os.write", short)
-        with pytest.raises(OSError, match="No space left.*journal"):
+        with pytest.raises(OSError, match=r"No space left.*journal"):
             journal.append(ENTRIES[1])
         room = 10**6
         journal.append(ENTRIES[2])

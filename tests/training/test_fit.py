@@ -58,7 +58,7 @@ def test_a_simulation_that_is_not_finite_is_refused_by_its_row():
 
 def test_a_warm_start_for_other_parameters_is_refused():
     start = fitted(epochs=1)
-    with pytest.raises(ValueError, match="a, b.*alpha, beta"):
+    with pytest.raises(ValueError, match=r"a, b.*alpha, beta"):
         fit(
             SIMULATIONS["prior_draws"],
             SIMULATIONS["sim_data"],

@@ -76,7 +76,7 @@ def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():
 
     posterior = small()
     first, second = Trainer(posterior, watched, default_lr=5e-3).train_rounds(2, 512, 20, 32)
-    assert sum(counts) == 1024
+    assert sum(counts) == 1024  # and none for a pilot
     assert len(first.epochs) == len(second.epochs) == 20
     assert second.epochs[0].loss < first.epochs[0].loss
     assert kl(posterior) < 0.15
@@ -138,7 +138,9 @@ def test_a_configurator_of_the_user_decides_what_the_networks_see():
     log_prob = posterior.log_prob(fresh["prior_draws"], {"direct_conditions": fresh["sim_data"].mean(axis=1)})
     assert np.mean(exact_log_prob(fresh["prior_draws"], fresh["sim_data"]) - log_prob) < 0.05
     with pytest.raises(ValueError, match="this one gave data"):
-        Trainer(posterior, simulate, configurator=lambda simulated: {"data": simulated["sim_data"]}).train_online(1, 1, 8)
+        Trainer(posterior, simulate, configurator=lambda simulated: {"data": simulated["sim_data"]}).train_online(
+            1, 1, 8
+        )
 
 
 def test_history_is_written_and_callbacks_are_called(tmp_path):

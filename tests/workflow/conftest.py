@@ -9,9 +9,15 @@ from studies import Workflow
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """The study before anything has run: one state of the project for all tests."""
+    return Workflow.create(tmp_path_factory.mktemp("project") / "study")
+
+
+@pytest.fixture(scope="session")
+def finished(project: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """The study, run once. Its folder's name holds what a shell would take apart."""
-    workflow = Workflow.create(tmp_path_factory.mktemp("study") / "it's $HOME")
+    workflow = project.copy(tmp_path_factory.mktemp("finished") / "it's $HOME")
     workflow.succeed()
     return workflow
 
@@ -23,6 +29,6 @@ def study(finished: Workflow, tmp_path: Path) -> Workflow:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Workflow:
+def fresh(project: Workflow, tmp_path: Path) -> Workflow:
     """A study of which nothing has run."""
-    return Workflow.create(tmp_path / "fresh")
+    return project.copy(tmp_path / "fresh")

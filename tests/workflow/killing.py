@@ -65,7 +65,8 @@ class Disturbed:
     def processes(self) -> list[int]:
         """Processes that any snakemake of this study has started and that still run."""
         mark = f"STARTS={self._starts}".encode()
-        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if mark in _read(pid, "environ")]
+        every = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [pid for pid in every if mark in _read(pid, "environ")]
 
     def running(self, step: str) -> list[int]:
         """Processes that run a step: not their workers, which a kill would make failed simulations of."""

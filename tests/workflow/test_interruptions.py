@@ -32,9 +32,9 @@ def disturbed(fresh: Workflow) -> Disturbed:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+def undisturbed(project: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """The same study, never disturbed."""
-    workflow = Workflow.create(tmp_path_factory.mktemp("undisturbed") / "study")
+    workflow = project.copy(tmp_path_factory.mktemp("undisturbed") / "study")
     workflow.succeed(*workflow.manifests)
     return workflow
 
@@ -46,9 +46,9 @@ def assert_as_undisturbed(study: Workflow, undisturbed: Workflow) -> None:
     assert study.plan(*study.manifests) == {}
 
 
-def test_killed_at_random_moments(tmp_path: Path) -> None:
+def test_killed_at_random_moments(project: Workflow, tmp_path: Path) -> None:
     budget = {"simulations__per_round": 16 * KILLS, "simulations__test": 32, "simulations__batch_size": 16}
-    right, workflow = Workflow.create(tmp_path / "right"), Workflow.create(tmp_path / "killed")
+    right, workflow = project.copy(tmp_path / "right"), project.copy(tmp_path / "killed")
     for each in (right, workflow):
         each.configure(**budget)
     right.succeed(*right.manifests)

@@ -18,7 +18,7 @@ STEP = f"PYTHONPATH={quote(str(SRC))}${{PYTHONPATH:+:$PYTHONPATH}} {quote(sys.ex
 # Relative, so that a project that was moved or checked out elsewhere is still up to date.
 MODULES = Path(os.path.relpath(SRC / "cinnflow/diagnostics"))
 STORES = "results/simulations"
-OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores", "latent"]
+OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores"]
 CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]
 SOURCE = CONFIG_FILES[0] if CONFIG_FILES else "config.yaml"
 OPTIONS = f" --configfile {SOURCE}" if CONFIG_FILES else ""
@@ -29,6 +29,9 @@ try:
     PLAN.check_batch_size()
 except PLAIN as error:
     raise WorkflowError(f"cinnflow: {error}") from None
+# A mixture of networks has no latent space of its own.
+if PLAN.study.training.ensemble == 1:
+    OF_DRAWS.append("latent")
 
 LOCK = Lock(PLAN.folder)
 

@@ -107,15 +107,13 @@ def plot(table: pd.DataFrame) -> Figure:
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Fails a biased or wrongly wide posterior, and says which; its value is the median contraction."""
     rows = table.drop_duplicates("parameter").reset_index(drop=True)
-    judged = verdicts.calibration_verdict(rows, "median_contraction", "wrong")
     limit = verdicts.threshold(2 * len(rows))
-    for position, row in enumerate(rows.to_dict("records")):
-        faults = []
+    faults = []
+    for row in rows.to_dict("records"):
+        found = []
         if row["width_p_value"] <= limit:
-            faults.append(f"{abs(1 - row['width']):.0%} too {'narrow' if row['width'] < 1 else 'wide'}")
+            found.append(f"{abs(1 - row['width']):.0%} too {'narrow' if row['width'] < 1 else 'wide'}")
         if row["bias_p_value"] <= limit:
-            faults.append(f"{abs(row['bias']):.2f} sd too {'low' if row['bias'] < 0 else 'high'}")
-        if faults:
-            note = verdicts.left_out_note(int(row["left_out"]))
-            judged.loc[position, "reason"] = f"the posterior is {' and '.join(faults)} on average{note}"
-    return judged
+            found.append(f"{abs(row['bias']):.2f} sd too {'low' if row['bias'] < 0 else 'high'}")
+        faults.append(f"the posterior is {' and '.join(found)} on average")
+    return verdicts.calibration_verdict(rows, "median_contraction", faults)

@@ -49,7 +49,7 @@ def compute(theta: np.ndarray, status: Sequence[str], names: Sequence[str]) -> p
     bins = int(np.clip(len(theta) // _PER_BIN, 1, _BINS))
     rows = []
     for index, name in enumerate(names):
-        edges = np.unique(np.quantile(theta[:, index], np.linspace(0, 1, bins + 1)))
+        edges = np.unique(np.quantile(theta[:, index], np.linspace(0, 1, bins + 1), method="inverted_cdf"))
         place = np.clip(np.searchsorted(edges, theta[:, index], side="right") - 1, 0, max(len(edges) - 2, 0))
         for position, (left, right) in enumerate(zip(edges, edges[1:] if len(edges) > 1 else edges, strict=False)):
             here = ended[place == position]

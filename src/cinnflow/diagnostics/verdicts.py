@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -30,22 +30,23 @@ def worst(words: Iterable[str]) -> str:
     return min(words, key=WORST_FIRST.index, default=PASS)
 
 
-def calibration_verdict(rows: pd.DataFrame, quantity: str, reason: str) -> pd.DataFrame:
+def calibration_verdict(rows: pd.DataFrame, quantity: str, fault: str | Sequence[str]) -> pd.DataFrame:
     """Judges p-values of calibration, where a posterior that knows no more than the prior passes nothing.
 
     Args:
         rows: one row a parameter: parameter, p_value, informative, left_out, and the column `quantity`.
         quantity: the column that is the diagnostic's number.
-        reason: what a p-value below the threshold means.
+        fault: what a p-value below the threshold means, for all rows or for each.
 
     Returns:
         Table with COLUMNS.
     """
     limit = threshold(len(rows))
     judged = []
-    for row in rows.to_dict("records"):
+    faults = [fault] * len(rows) if isinstance(fault, str) else fault
+    for row, meaning in zip(rows.to_dict("records"), faults, strict=True):
         if row["p_value"] <= limit:
-            verdict, why = FAIL, f"{reason} (p = {row['p_value']:.1g}, limit {limit:.2g})"
+            verdict, why = FAIL, f"{meaning} (p = {row['p_value']:.1g}, limit {limit:.2g})"
         elif not row["informative"]:
             verdict, why = UNINFORMATIVE, "the posterior predicts no better than the prior"
         else:

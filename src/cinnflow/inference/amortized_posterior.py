@@ -11,12 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow.inference.configurator import Configurator, Data, is_configured
+from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
 from cinnflow.inference.parameter_transform import ParameterTransform
 from cinnflow.inference.standardization import Standardization
 from cinnflow.networks.invertible_network import InvertibleNetwork
 
 _ROWS_AT_ONCE = 2**16
+_DATA_SETS_AT_ONCE = 2**12
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -71,8 +73,8 @@ class AmortizedPosterior(keras.Layer):
         self.configurator = configurator
         self.adapted = False
         self.parameter_scale = Standardization(num_params)
-        self.summary_scale: Standardization | None = None
-        self.direct_scale: Standardization | None = None
+        self.summary_scale: InputScale | None = None
+        self.direct_scale: InputScale | None = None
         self.mmd_seed = keras.random.SeedGenerator(inference_net.seed)
 
     @property
@@ -93,15 +95,16 @@ class AmortizedPosterior(keras.Layer):
             if self.summary_net is None:
                 raise ValueError("summary_conditions take a summary network, and this posterior has none")
             shape = shapes["summary_conditions"]
-            self.summary_scale = Standardization(shape[-1])
+            self.summary_scale = InputScale(shape[-1])
             self.summary_scale.build()
+            shape = (*shape[:-1], self.summary_scale.output_channels)
             if not self.summary_net.built:
                 self.summary_net.build(shape)
             condition_dim += self.summary_net.compute_output_shape(shape)[-1]
         if "direct_conditions" in shapes:
-            self.direct_scale = Standardization(shapes["direct_conditions"][-1])
+            self.direct_scale = InputScale(shapes["direct_conditions"][-1])
             self.direct_scale.build()
-            condition_dim += shapes["direct_conditions"][-1]
+            condition_dim += self.direct_scale.output_channels
         self.parameter_scale.build()
         if not self.inference_net.built:
             condition_shape = (None, condition_dim) if condition_dim else None
@@ -192,7 +195,7 @@ class AmortizedPosterior(keras.Layer):
         rng = np.random.default_rng(seed)
         count = _length(configured)
         draws = np.empty((count, n_samples, len(self.names)))
-        sets_at_once = max(1, _ROWS_AT_ONCE // n_samples)
+        sets_at_once = min(_DATA_SETS_AT_ONCE, max(1, _ROWS_AT_ONCE // n_samples))
         for start in range(0, count, sets_at_once):
             part = slice(start, start + sets_at_once)
             condition = self._condition_of({name: array[part] for name, array in configured.items()})
@@ -222,8 +225,8 @@ class AmortizedPosterior(keras.Layer):
                 f"got {theta.shape}"
             )
         log_prob = np.empty(count)
-        for start in range(0, count, _ROWS_AT_ONCE):
-            part = slice(start, start + _ROWS_AT_ONCE)
+        for start in range(0, count, _DATA_SETS_AT_ONCE):
+            part = slice(start, start + _DATA_SETS_AT_ONCE)
             log_prob[part] = self._density(
                 {"parameters": theta[part], **{name: array[part] for name, array in configured.items()}}
             )
@@ -231,10 +234,33 @@ class AmortizedPosterior(keras.Layer):
 
     log_posterior = log_prob
 
+    def summaries(self, data: Data) -> np.ndarray:
+        """The learned summaries (data sets, summary_dim) of data, given as for `sample`.
+
+        Raises:
+            ValueError: where there is no summary network.
+        """
+        if self.summary_net is None:
+            raise ValueError("this posterior has no summary network, and so no summaries")
+        configured = self._ready(data)
+        parts = range(0, _length(configured), _DATA_SETS_AT_ONCE)
+        return np.concatenate(
+            [
+                self._summaries_of(
+                    {name: array[start : start + _DATA_SETS_AT_ONCE] for name, array in configured.items()}
+                )
+                for start in parts
+            ]
+        )
+
     def _ready(self, data: Data) -> dict[str, np.ndarray]:
         if not self.adapted:
             raise ValueError("this posterior has seen no training data yet: train it, or load a trained one")
         return self.configure(data)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _summaries_of(self, configured: dict) -> tf.Tensor:
+        return self.summarize(self.prepare(configured))
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _density(self, configured: dict) -> tf.Tensor:

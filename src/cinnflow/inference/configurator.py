@@ -54,13 +54,14 @@ class Configurator:
             )
 
     @classmethod
-    def from_data(cls, data: Data, summary: bool = True) -> Configurator:
-        """The configurator for data shaped like these; with a mask, the number of elements may vary."""
-        arrays = as_dict(data)
-        shapes = {name: array.shape[1:] for name, array in arrays.items() if name != MASK}
-        if MASK in arrays:
-            elements = arrays[MASK].shape[1]
-            shapes = {name: (None, *shape[1:]) if shape[:1] == (elements,) else shape for name, shape in shapes.items()}
+    def from_data(cls, *batches: Data, summary: bool = True) -> Configurator:
+        """The configurator for data shaped like these; the number of elements may vary where it does, or has a mask."""
+        arrays = [as_dict(batch) for batch in batches]
+        shapes = {name: array.shape[1:] for name, array in arrays[0].items() if name != MASK}
+        masked = arrays[0][MASK].shape[1:] if MASK in arrays[0] else None
+        for name, shape in shapes.items():
+            if shape and (shape[:1] == masked or len({batch[name].shape[1] for batch in arrays}) > 1):
+                shapes[name] = (None, *shape[1:])
         return cls(shapes, summary)
 
     def __call__(self, data: Data) -> dict[str, np.ndarray]:

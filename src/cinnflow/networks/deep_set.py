@@ -11,9 +11,9 @@ from cinnflow.networks.mlp import Mlp, child_seeds
 
 @keras.saving.register_keras_serializable(package="cinnflow")
 class InvariantModule(MaskedLayer):
-    """A function of a set: its elements, transformed one by one, then averaged, then transformed once more.
+    """A function of a set: its elements, as they are and transformed one by one, averaged, then transformed once more.
 
-        f(X) = ρ(meanᵢ φ(xᵢ), log |X|)
+        f(X) = ρ(meanᵢ φ(xᵢ), meanᵢ xᵢ, log |X|)
 
     Args:
         output_dim: size of the summary; None leaves out ρ's linear layer.
@@ -47,11 +47,11 @@ class InvariantModule(MaskedLayer):
 
     def build(self, x_shape, mask_shape=None) -> None:
         self.elementwise.build(x_shape)
-        self.pooled.build((x_shape[0], self.units + 1))
+        self.pooled.build((x_shape[0], self.units + x_shape[-1] + 1))
 
     def call(self, x, mask=None):
         """x (n, elements, channels), mask (n, elements) -> (n, output_dim or units)."""
-        pooled = masked_mean(self.elementwise(x), mask)
+        pooled = masked_mean(ops.concatenate([self.elementwise(x), x], axis=-1), mask)
         log_count = ops.log(ops.maximum(element_count(x, mask), 1.0))
         return self.pooled(ops.concatenate([pooled, log_count], axis=-1))
 

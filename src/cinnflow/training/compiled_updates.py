@@ -42,7 +42,8 @@ class CompiledUpdates:
         updates, batch_size = rows.shape
         padded = np.zeros((UPDATES_PER_CALL, batch_size), np.int32)
         padded[:updates] = rows
-        return self._run(dict(pool), padded, updates)[:updates].numpy()
+        # As tensors: another Python number would mean another program.
+        return self._run(dict(pool), tf.constant(padded), tf.constant(updates))[:updates].numpy()
 
     @tf.function(autograph=False, jit_compile=True)
     def _run(self, pool: dict[str, tf.Tensor], rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import CONFIGURED
+from cinnflow.inference.configurator import CONFIGURED, Configurator
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.training.batches import InMemoryBatches
 from cinnflow.training.epochs import Batches, Epochs
@@ -126,20 +126,22 @@ class Trainer:
         Returns:
             The history of each round.
         """
-        validation = self._validation(validation_sims, batch_size)
         histories: list[History] = []
         simulations: list[Arrays] = []
+        validation = None
 
-        def simulate(number: int) -> Arrays:
-            return self._simulate_batches(seed, sim_per_round, min(batch_size, sim_per_round), number)
+        def simulate(number: int) -> list[Mapping[str, Any]]:
+            return self._model_batches(seed, sim_per_round, min(batch_size, sim_per_round), number)
 
         seed = self._seed("batches")
         with ThreadPoolExecutor(1) as ahead:
             coming = ahead.submit(simulate, 0)
             for number in range(rounds):
-                simulations.append(coming.result())
+                simulations.append(self._arrange(coming.result()))
                 if number + 1 < rounds:
                     coming = ahead.submit(simulate, number + 1)
+                if number == 0:
+                    validation = self._validation(validation_sims, batch_size)
                 arrays = pad_and_stack(simulations)
                 histories.append(self._train_in_memory(arrays, epochs, batch_size, validation, patience))
         return histories
@@ -189,7 +191,8 @@ class Trainer:
         return history
 
     def _simulated(self, regime: type[OnlineBatches], batch_size: int, updates_per_epoch: int, **kwargs) -> Batches:
-        self._adapt(self._simulate_batches(self._seed("pilot"), _PILOT_SIMULATIONS, batch_size))
+        if not self.amortizer.adapted:
+            self._arrange(self._model_batches(self._seed("pilot"), _PILOT_SIMULATIONS, batch_size))
         return regime(
             self._simulate,
             self.amortizer.prepare,
@@ -199,22 +202,35 @@ class Trainer:
             **kwargs,
         )
 
-    def _simulate(self, batch_size: int, rng: np.random.Generator) -> Arrays:
+    def _model(self, batch_size: int, rng: np.random.Generator) -> Mapping[str, Any]:
         if self.generative_model is None:
             raise ValueError("this regime simulates while it trains: give the Trainer a generative_model")
-        arrays = self._finite(self._configure(self.generative_model(batch_size, rng)))
+        return self.generative_model(batch_size, rng)
+
+    def _model_batches(self, seed: int, count: int, batch_size: int, number: int = 0) -> list[Mapping[str, Any]]:
+        """At least `count` simulations, in batches, since what a batch has in common may differ between batches."""
+        rng = np.random.default_rng([seed, number])
+        return [self._model(batch_size, rng) for _ in range(-(-count // batch_size))]
+
+    def _simulate(self, batch_size: int, rng: np.random.Generator) -> Arrays:
+        arrays = self._finite(self._configure(self._model(batch_size, rng)))
         # A batch keeps its size: finite simulations stand in for those that are not.
         rows = np.resize(np.arange(len(arrays["parameters"])), batch_size)
         return {name: array[rows] for name, array in arrays.items()}
 
-    def _simulate_batches(self, seed: int, count: int, batch_size: int, number: int = 0) -> Arrays:
-        """At least `count` simulations, in batches, since what a batch has in common may differ between batches."""
-        rng = np.random.default_rng([seed, number])
-        return pad_and_stack([self._simulate(batch_size, rng) for _ in range(-(-count // batch_size))])
+    def _arrange(self, simulated: list[Mapping[str, Any]]) -> Arrays:
+        """Batches as one; the first ones ever seen decide the layout, whether sizes vary, and the standardization."""
+        if self.configurator is None and self.amortizer.configurator is None:
+            self.amortizer.configurator = Configurator.from_data(
+                *(batch["sim_data"] for batch in simulated), summary=self.amortizer.summary_net is not None
+            )
+        arrays = pad_and_stack([self._finite(self._configure(batch)) for batch in simulated])
+        self._adapt(arrays)
+        return arrays
 
     def _validation(self, validation_sims: int | Mapping | None, batch_size: int) -> Arrays | None:
         if isinstance(validation_sims, int):
-            return self._simulate_batches(self._seed("validation"), validation_sims, batch_size)
+            return self._arrange(self._model_batches(self._seed("validation"), validation_sims, batch_size))
         return None if validation_sims is None else self._finite(self._configure(validation_sims))
 
     def _finite(self, arrays: Arrays) -> Arrays:

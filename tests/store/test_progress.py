@@ -1,0 +1,50 @@
+import time
+
+import pytest
+from stores import PARTS, exit_code, fill, in_child, make_model, make_store
+
+from cinnflow.store.batch import Batch
+from cinnflow.store.journal import Journal
+from cinnflow.store.progress import duration, progress_line, split_progress
+
+
+def failing(theta, rng):
+    return 1 / 0 if theta[0] > 0 else rng.normal(size=2)
+
+
+def test_progress_counts_committed_and_journalled_simulations(tmp_path, monkeypatch):
+    store = fill(make_store(tmp_path), make_model(failing), batches=2)
+    with monkeypatch.context() as patch:
+        append = Journal.append
+
+        def append_and_die(journal, entry):
+            append(journal, entry)
+            if entry.index == 18:
+                import os
+
+                os._exit(0)
+
+        patch.setattr(Journal, "append", append_and_die)
+        assert exit_code(in_child(lambda: fill(store, make_model(failing), batches=3))) == 0
+    progress = split_progress(store, "round-0", 4, 8, time.time())
+    assert (progress.batches, progress.committed, progress.running) == (4, 2, 0)
+    assert (progress.done, progress.wanted) == (19, 32)
+    assert set(progress.ended) == {"ok", "crashed"}
+    assert progress.rate > 0
+    assert progress.seconds_left > 0
+    assert split_progress(store, "round-0", 4, 8, time.time() + 1e5).rate is None
+    assert split_progress(store, "test", 1, 8, time.time()).done == 0
+    assert PARTS
+
+
+def test_a_line_for_each_batch(tmp_path):
+    store = fill(make_store(tmp_path), make_model(), batches=3)
+    line = progress_line(Batch(store, "round-0", 2, 8), 5)
+    assert line.startswith("round-0: 24 of 40 simulations, ")
+    assert line.endswith(" left")
+    assert progress_line(Batch(store, "round-0", 2, 8), 3) == "round-0: 24 of 24 simulations"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5400, "1.5 h")])
+def test_durations(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,56 @@
+"""Compiled updates are the updates that the optimizer would take one by one."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+from conjugate_gaussian import simulate
+
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.networks import InvertibleNetwork
+from cinnflow.training.compiled_updates import UPDATES_PER_CALL, CompiledUpdates
+
+
+def adapted():
+    settings = {"dense_args": {"units": 8, "kernel_regularizer": keras.regularizers.L2(0.1)}}
+    posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=settings))
+    simulations = simulate(60, np.random.default_rng(0), n_obs=3)
+    posterior.adapt(simulations["prior_draws"], simulations["sim_data"])
+    return posterior, posterior.prepare(
+        {"parameters": simulations["prior_draws"], **posterior.configure(simulations["sim_data"])}
+    )
+
+
+def optimizer():
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 20), global_clipnorm=1.0)
+
+
+def test_they_agree_with_updates_taken_one_by_one():
+    rows = np.random.default_rng(1).integers(60, size=(7, 16))
+    compiled, pool = adapted()
+    losses = CompiledUpdates(compiled, optimizer())(pool, rows)
+
+    plain, pool = adapted()
+    steps, expected = optimizer(), []
+    for batch in rows:
+        with tf.GradientTape() as tape:
+            loss = plain.compute_loss({name: tf.gather(array, batch) for name, array in pool.items()}, training=True)
+            total = loss + tf.add_n(plain.losses)
+        steps.apply(tape.gradient(total, plain.trainable_variables), plain.trainable_variables)
+        expected.append(float(loss))
+
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    for one, other in zip(compiled.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_shorter_call_compiles_nothing_anew_and_takes_no_more_updates():
+    posterior, pool = adapted()
+    steps = optimizer()
+    updates = CompiledUpdates(posterior, steps)
+    rows = np.zeros((UPDATES_PER_CALL, 16), np.int32)
+    assert updates(pool, rows).shape == (UPDATES_PER_CALL,)
+    assert updates(pool, rows[:3]).shape == (3,)
+    assert int(steps.iterations) == UPDATES_PER_CALL + 3
+    assert updates._run.experimental_get_tracing_count() == 1
