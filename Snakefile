@@ -6,12 +6,13 @@ if not workflow.configfiles:
 include: "workflow/rules/common.smk"
 
 
-# First in the file, so that it is the default target. The commit records are targets beside the report, so that a
-# batch that is missing is noticed even where everything after it is up to date.
+# First in the file, so that it is the default target. The commit records, the fits and what the report reads are targets
+# beside it, so that one that is missing is noticed even where everything after it is up to date.
 rule all:
     input:
         [PLAN.status_chunks(split) for split in PLAN.splits],
-        [PLAN.manifest_path(split) for split in PLAN.splits],
+        PLAN.newest_fits,
+        lambda wildcards: rules.report.input,
         PLAN.report,
     localrule: True
 

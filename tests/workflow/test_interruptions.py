@@ -143,7 +143,7 @@ def test_killed_while_it_trains_and_while_it_diagnoses(study: Workflow, finished
     for step in ("train", "diagnose"):
         running = study.start(**disturbed.environment)
         wait_until(lambda step=step: bool(disturbed.running(step)), f"a job of step {step}")
-        time.sleep(1)
+        assert running.alive
         running.signal(signal.SIGKILL, group=True)
         running.end()
         disturbed.wait_for_no_process()

@@ -176,6 +176,13 @@ def test_a_commit_record_is_deleted(study: Workflow) -> None:
     assert study.plan() == {}
 
 
+def test_a_result_is_deleted(study: Workflow) -> None:
+    (study.results / "diagnostics/sbc.png").unlink()
+    assert study.plan() == {"sbc": 1, "report": 1}
+    (study.results / "fit/round-1/member-0/network.keras").unlink()
+    assert study.plan() == AFTER_TRAINING + Counter(train=1)
+
+
 def test_a_batch_that_comes_out_differently_makes_what_follows_stale(study: Workflow) -> None:
     study.edit(study.model, "NOISE * rng", "float(os.environ.get('NOISE', '0.5')) * rng")
     study.succeed(*study.manifests)

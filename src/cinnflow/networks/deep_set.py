@@ -13,7 +13,9 @@ from cinnflow.networks.mlp import Mlp, child_seeds
 class InvariantModule(MaskedLayer):
     """A function of a set: its elements, as they are and transformed one by one, averaged, then transformed once more.
 
-        f(X) = ρ(meanᵢ φ(xᵢ), meanᵢ xᵢ, log |X|)
+        f(X) = ρ(h) + A h,    h = (meanᵢ φ(xᵢ), meanᵢ xᵢ, log |X|)
+
+    The linear paths A and x let averages and the size of the set through as they are.
 
     Args:
         output_dim: size of the summary; None leaves out ρ's linear layer.
@@ -41,19 +43,28 @@ class InvariantModule(MaskedLayer):
         self.units = units
         self.activation = activation
         self.seed = seed
-        inner, outer = child_seeds(seed, 2)
+        inner, outer, direct = child_seeds(seed, 3)
         self.elementwise = Mlp(num_dense, units, activation, seed=inner, dtype=self.dtype_policy)
         self.pooled = Mlp(num_dense, units, activation, output_dim, seed=outer, dtype=self.dtype_policy)
+        self.linear = keras.layers.Dense(
+            units if output_dim is None else output_dim,
+            use_bias=False,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=direct),
+            dtype=self.dtype_policy,
+        )
 
     def build(self, x_shape, mask_shape=None) -> None:
         self.elementwise.build(x_shape)
-        self.pooled.build((x_shape[0], self.units + x_shape[-1] + 1))
+        pooled_shape = (x_shape[0], self.units + x_shape[-1] + 1)
+        self.pooled.build(pooled_shape)
+        self.linear.build(pooled_shape)
 
     def call(self, x, mask=None):
         """x (n, elements, channels), mask (n, elements) -> (n, output_dim or units)."""
         pooled = masked_mean(ops.concatenate([self.elementwise(x), x], axis=-1), mask)
         log_count = ops.log(ops.maximum(element_count(x, mask), 1.0))
-        return self.pooled(ops.concatenate([pooled, log_count], axis=-1))
+        pooled = ops.concatenate([pooled, log_count], axis=-1)
+        return self.pooled(pooled) + self.linear(pooled)
 
     def get_config(self) -> dict:
         return {

@@ -67,8 +67,8 @@ def _simulate(args: argparse.Namespace) -> None:
     run_batch(batch, model.generative, args.seed, meaning.parts, limits)
     for path in withdraw_stale(store.path.parent.parent, batch):
         say(
-            f"cinnflow: {batch.split}, batch {batch.number} came out differently than when {path} was written, which is "
-            "gone now: start snakemake again, and it makes anew what depends on it"
+            f"cinnflow: {batch.split}, batch {batch.number} came out differently than when {path} was written, which "
+            "is gone now: start snakemake again, and it makes anew what depends on it"
         )
     say(progress_line(batch, args.batches[args.split]))
 

@@ -72,7 +72,7 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
                 "them (put quotes around a date)"
             ) from error
     parts["seed"] = str(seed)
-    return Fingerprint(model.name, parts)
+    return Fingerprint(model.name, dict(sorted(parts.items())))
 
 
 def code_digest(path: Path, roots: tuple[str, ...]) -> str:

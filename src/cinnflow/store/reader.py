@@ -96,7 +96,7 @@ def _read(group: zarr.Group, name: str, manifest: Manifest) -> np.ndarray:
     assert isinstance(array, zarr.Array)
     if array.shape[0] < manifest.simulations:
         raise StoreError(
-            f"the metadata of {group.store_path} count {array.shape[0]} simulations of {manifest.simulations}: delete the "
-            f"study's manifest of {manifest.split} and start snakemake again, which seals it anew"
+            f"the metadata of {group.store_path} count {array.shape[0]} simulations of {manifest.simulations}: delete "
+            f"the study's manifest of {manifest.split} and start snakemake again, which seals it anew"
         )
     return np.asarray(array[: manifest.simulations])

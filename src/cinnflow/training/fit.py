@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,9 +55,7 @@ def fit(
     """
     theta, data = np.asarray(theta, np.float64), as_dict(data)
     _check_finite(theta, data)
-    held_out = max(1, round(training.validation_share * len(theta)))
-    if len(theta) - held_out < 2:
-        raise ValueError(f"training takes at least 3 simulations, got {len(theta)}")
+    held_out = _held_out(len(theta), training.validation_share, seed)
     posterior = warm_start
     if posterior is None:
         inference_net, summary_net = build_networks(network, theta.shape[1], seed)
@@ -70,13 +69,28 @@ def fit(
         posterior, default_lr=training.learning_rate, history_path=history_path, on_epoch=on_epoch, seed=seed
     )
     trainer.train_offline(
-        {"prior_draws": theta, "sim_data": data},
+        _rows(theta, data, ~held_out),
         epochs=training.epochs,
         batch_size=training.batch_size,
-        validation_sims=held_out,
+        validation_sims=_rows(theta, data, held_out),
         patience=training.patience,
     )
     return posterior
+
+
+def _held_out(simulations: int, share: float, seed: int) -> np.ndarray:
+    """Whether each simulation is held out for validation (simulations,).
+
+    That does not depend on how many follow it: what one round has trained on, no later round takes for validation.
+    """
+    if simulations < 3:
+        raise ValueError(f"training takes at least 3 simulations, got {simulations}")
+    held_out = np.random.default_rng([seed, 0]).random(simulations) < share
+    return held_out if held_out.any() and not held_out.all() else np.arange(simulations) == 0
+
+
+def _rows(theta: np.ndarray, data: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, Any]:
+    return {"prior_draws": theta[rows], "sim_data": {name: array[rows] for name, array in data.items()}}
 
 
 def _check_finite(theta: np.ndarray, data: Mapping[str, np.ndarray]) -> None:
