@@ -9,6 +9,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 
 run: env
 	@$(BIN)/snakemake --cores $(CORES)
+	@echo "The report: $(CURDIR)/results/outbreak/report.html"
 
 test: env
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest

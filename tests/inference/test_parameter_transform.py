@@ -54,6 +54,14 @@ def test_any_interval_keeps_its_draws(lower, width, share):
     assert lower <= transform.inverse(u).numpy()[0, 0] <= upper
 
 
+def test_rounding_takes_nothing_over_an_upper_bound():
+    rng = np.random.default_rng(0)
+    lower, upper = -rng.lognormal(0.0, 2.0, size=2000), rng.lognormal(0.0, 2.0, size=2000)
+    assert np.any(lower + (upper - lower) > upper)
+    theta = ParameterTransform(lower, upper).inverse(np.full((1, 2000), 50.0)).numpy()
+    assert np.all(theta <= upper)
+
+
 def test_parameters_on_a_bound_are_taken_as_just_inside():
     u, log_det = ParameterTransform([0.0], [1.0]).forward([[0.0], [1.0]])
     assert np.all(np.isfinite(u)) and np.all(np.isfinite(log_det))

@@ -17,7 +17,7 @@ FAILED = Outcome(Status.CRASHED, {}, 0.25, 3, -11, "ended by SIGSEGV\nlast words
 
 def make_entry(index, outcome=None):
     rng = np.random.default_rng(index)
-    data = {"x": rng.normal(size=(2, 3)), "n": np.array(float(index))}
+    data = {"x": rng.normal(size=(2, 3)), "n": np.array(index + 0.1)}
     return Entry(index, 2**62 + index, rng.normal(size=2), outcome or Outcome(Status.OK, data, 0.5 * index))
 
 

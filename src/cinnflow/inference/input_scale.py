@@ -14,6 +14,8 @@ _HEAVY = 10.0
 It is 3.8 for a normal distribution and 6.6 for an exponential one; counts of an epidemic reach 30.
 """
 
+_SMALLEST = 1e-100
+
 
 @keras.saving.register_keras_serializable(package="cinnflow")
 class InputScale(keras.Layer):
@@ -52,7 +54,8 @@ class InputScale(keras.Layer):
         for channel, magnitudes in enumerate(np.abs(rows).T):
             nonzero = magnitudes[magnitudes > 0]
             median, high = np.quantile(nonzero, [0.5, 0.99]) if len(nonzero) else (1.0, 1.0)
-            self.typical[channel].assign(median)
+            # Magnitudes near the smallest numbers there are would make the ratio overflow.
+            self.typical[channel].assign(max(median, _SMALLEST))
             self.heavy[channel].assign(float(high > _HEAVY * median))
         self.linear.adapt(rows)
         self.logarithmic.adapt(np.arcsinh(rows / self.typical.numpy()))

@@ -1,0 +1,38 @@
+"""The draws artifact: what is written is read, and its zarr.json stands for all of it."""
+
+import numpy as np
+import pytest
+
+from cinnflow.inference.draws import Draws, read_draws, read_fits, write_draws
+
+
+def some_draws(seed=0):
+    rng = np.random.default_rng(seed)
+    return Draws(
+        names=["a", "b", "ratio"],
+        parameters=2,
+        draws=rng.normal(size=(6, 10, 3)),
+        truths=rng.normal(size=(6, 3)),
+        log_prob=rng.normal(size=6),
+        latent=rng.normal(size=(12, 2)),
+        fits=["fit/round-1/member-0/network.keras"],
+    )
+
+
+def test_what_is_written_is_read(tmp_path):
+    written = some_draws()
+    write_draws(tmp_path / "test.zarr", written)
+    read = read_draws(tmp_path / "test.zarr")
+    assert (read.names, read.parameters, read.fits) == (written.names, written.parameters, written.fits)
+    assert read_fits(tmp_path / "test.zarr") == written.fits
+    for name in ("draws", "truths", "log_prob", "latent"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
+
+
+@pytest.mark.parametrize(("seed", "same"), [(0, True), (1, False)])
+def test_the_metadata_change_with_the_content_and_with_nothing_else(tmp_path, seed, same):
+    write_draws(tmp_path / "test.zarr", some_draws())
+    before = (tmp_path / "test.zarr" / "zarr.json").read_bytes()
+    write_draws(tmp_path / "test.zarr", some_draws(seed))
+    assert ((tmp_path / "test.zarr" / "zarr.json").read_bytes() == before) is same
+    assert [path.name for path in tmp_path.iterdir()] == ["test.zarr"]

@@ -1,0 +1,72 @@
+"""Observed data: every file that simulators may write, one data set or many, and mistakes told in words."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from cinnflow.inference.observation import ObservationError, read_observation
+
+ONE = {"x": (5,)}
+TWO = {"x": (5,), "y": (2, 3)}
+
+
+def test_one_data_set_gets_a_first_axis_of_length_one(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(5))
+    np.testing.assert_array_equal(read_observation(tmp_path / "x.npy", ONE)["x"], np.arange(5.0)[None])
+
+
+def test_many_data_sets_are_stacked_along_the_first_axis(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(7, 5)), np.zeros((7, 2, 3))
+    np.savez(tmp_path / "many.npz", x=x, y=y)
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        file["x"], file["y"] = x, y
+    for name in ("many.npz", "many.h5"):
+        observed = read_observation(tmp_path / name, TWO)
+        np.testing.assert_array_equal(observed["x"], x)
+        assert observed["y"].shape == (7, 2, 3)
+
+
+def test_a_csv_by_column_or_without_a_header(tmp_path):
+    (tmp_path / "named.csv").write_text("# source: a paper\nday,count\nmonday,1\ntuesday,2\n")
+    np.testing.assert_array_equal(read_observation(tmp_path / "named.csv", {"cases": (2,)})["cases"], [[1, 2]])
+    (tmp_path / "plain.csv").write_text("1,2,3\n4,5,6\n")
+    np.testing.assert_array_equal(read_observation(tmp_path / "plain.csv", {"x": (3,)})["x"], [[1, 2, 3], [4, 5, 6]])
+
+
+def test_the_models_own_reader_goes_before_the_suffix(tmp_path):
+    (tmp_path / "x.csv").write_text("whatever")
+    observed = read_observation(tmp_path / "x.csv", ONE, lambda path: {"x": np.full(5, len(path.read_text()))})
+    np.testing.assert_array_equal(observed["x"], np.full((1, 5), 8.0))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([1, 2, 3], r"x has shape \(3,\); a simulation gives \(5,\)"),
+        ([[1, 2], [3, 4]], r"x has shape \(2, 2\)"),
+        ([1, 2, 3, 4, None], "could not be read|not finite|not an array of numbers"),
+        (["a", "b", "c", "d", "e"], "not an array of numbers"),
+        ({"u": [1, 2], "v": [3]}, r"gives \['u', 'v'\]; simulations give \['x'\]: no x"),
+    ],
+)
+def test_a_mistake_names_the_file_what_it_has_and_what_a_simulation_gives(tmp_path, content, says):
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    with pytest.raises(ObservationError, match=says) as error:
+        read_observation(tmp_path / "x.json", ONE)
+    assert "x.json" in str(error.value)
+
+
+def test_a_file_that_nothing_reads_or_that_is_damaged(tmp_path):
+    with pytest.raises(ObservationError, match="defines read_observation"):
+        read_observation(tmp_path / "x.mat", ONE)
+    (tmp_path / "x.npy").write_bytes(b"no array")
+    with pytest.raises(ObservationError, match=r"x.npy could not be read"):
+        read_observation(tmp_path / "x.npy", ONE)
+
+
+def test_arrays_that_hold_different_numbers_of_data_sets(tmp_path):
+    np.savez(tmp_path / "x.npz", x=np.zeros((3, 5)), y=np.zeros((2, 2, 3)))
+    with pytest.raises(ObservationError, match="different numbers of data sets"):
+        read_observation(tmp_path / "x.npz", TWO)
