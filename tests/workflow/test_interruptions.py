@@ -94,6 +94,19 @@ def test_interrupted_by_a_person_or_a_scheduler(
     assert_as_undisturbed(disturbed.workflow, undisturbed)
 
 
+def test_jobs_that_outlive_a_killed_snakemake(disturbed: Disturbed, undisturbed: Workflow) -> None:
+    """Nobody tells the next snakemake that their batches were committed."""
+    running = disturbed.start()
+    disturbed.wait_for_simulations(running)
+    running.signal(signal.SIGKILL)
+    running.end()
+    disturbed.wait_for_no_process()
+    assert disturbed.finished()
+    assert disturbed.start().end().code == 0
+    assert max(Counter(disturbed.starts).values()) == 1
+    assert_as_undisturbed(disturbed.workflow, undisturbed)
+
+
 def test_two_runs_at_once(disturbed: Disturbed, undisturbed: Workflow) -> None:
     first = disturbed.start()
     disturbed.wait_for_simulations(first)
