@@ -20,7 +20,7 @@ env: .venv/ready
 	@test -n "$(PYTHON)" || { echo "cinnflow needs Python 3.11, 3.12 or 3.13: no such python3 is on PATH." \
 	    "Install one, or name it: make PYTHON=/path/to/python3.12 $(or $(MAKECMDGOALS),run)"; exit 1; }
 	@echo "Setting up .venv with $$($(PYTHON) --version); the first time takes a few minutes."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --clear .venv  # anew, since a set-up that was killed may have left anything
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@

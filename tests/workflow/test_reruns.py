@@ -28,7 +28,7 @@ def test_a_finished_study_has_every_result(finished: Workflow) -> None:
         assert (finished.results / "observations/first" / name).stat().st_size
 
 
-def test_nothing_reruns_in_a_moved_project_whose_files_are_as_old_as_a_checkout_makes_them(study: Workflow) -> None:
+def test_nothing_reruns_in_a_moved_project_whose_file_times_are_reversed(study: Workflow) -> None:
     """In the worst order: what was made first is now the newest."""
     files = [path for path in study.folder.rglob("*") if path.is_file() and ".snakemake" not in path.parts]
     now = time.time()

@@ -1,0 +1,95 @@
+"""The command line: what it says and the status that it ends with."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src"
+MODEL = """
+import cinnflow as cf
+def draw(rng): return rng.normal(size=2)
+def simulate(theta, rng): return theta + rng.normal(size=(3, 2))
+def build(): return cf.GenerativeModel(cf.Prior(draw, names=["a", "b"]), cf.Simulator(simulate))
+"""
+CONFIG = "study: mine\nmodel: model.py\nsimulations: {rounds: 1, per_round: 8, batch_size: 4, test: 4}\n"
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def cinnflow(folder, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "cinnflow.cli", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_check_tells_shapes_supports_and_speed(study):
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for word in ("2 parameters", "-inf to inf", "shape (3, 2)", "s a simulation", "Training regime"):
+        assert word in ended.stdout
+
+
+def test_check_finds_chance_that_no_seed_fixes(study):
+    (study / "model.py").write_text(MODEL.replace("rng.normal(size=(3, 2))", "__import__('os').getpid()"))
+    (study / "model.py").write_text(
+        MODEL.replace(
+            "def simulate(theta, rng): return theta + rng.normal(size=(3, 2))",
+            "import time\ndef simulate(theta, rng): return theta * time.perf_counter()",
+        )
+    )
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    assert "the same seed gave different output" in ended.stdout
+
+
+def test_check_shows_why_a_simulation_fails(study):
+    (study / "model.py").write_text(
+        MODEL.replace("return theta + rng.normal(size=(3, 2))", "raise ValueError('no luck')")
+    )
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    assert "crashed: ValueError: no luck" in ended.stdout
+
+
+def test_status_before_anything_has_run(study):
+    ended = cinnflow(study, "status")
+    assert ended.returncode == 0
+    assert "0/2" in ended.stdout
+    assert "0/8" in ended.stdout
+
+
+def test_verify_and_retry_of_nothing(study):
+    assert "every chunk is as it should be" in cinnflow(study, "verify").stdout
+    assert "round-0: 0 simulations run again" in cinnflow(study, "retry", "--reason", "timeout,crashed").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("status", "--configfile", "none.yaml"), "no configuration file none.yaml"),
+        (("retry", "--reason", "bored"), "'bored': takes crashed, timed_out"),
+        (("retry",), "--reason"),
+    ],
+)
+def test_mistakes_end_in_a_plain_word(study, arguments, says):
+    ended = cinnflow(study, *arguments)
+    assert ended.returncode != 0
+    assert says in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_wrong_configuration_names_its_file_and_key(study):
+    (study / "config.yaml").write_text(CONFIG + "sede: 3\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    assert "sede: no such key; did you mean seed?" in ended.stdout
