@@ -68,7 +68,7 @@ def test_what_is_appended_is_read_back(written, path):
 @settings(max_examples=100, deadline=None)
 def test_a_torn_record_is_dropped_and_no_other(written, path, data):
     ends, content = written
-    cut = data.draw(st.integers(0, len(content)))
+    cut = data.draw(st.sampled_from(ends) | st.integers(0, len(content)))
     whole = sum(end <= cut for end in ends[1:])
     tail = data.draw(st.sampled_from([b"", b"\0" * 8, b"\0" * 100, b"\xff" * 30, struct.pack("<II", 4, 0) + b"abcd"]))
     assert_same(reopened(path, content[:cut] + tail)[:whole], ENTRIES[:whole])

@@ -2,7 +2,7 @@ import os
 import time
 
 import pytest
-from stores import exit_code, fill, in_child, make_model, make_store
+from stores import eventually, exit_code, fill, in_child, make_model, make_store
 
 from cinnflow.store.batch import Batch
 from cinnflow.store.journal import Journal
@@ -25,6 +25,8 @@ def test_progress_counts_committed_and_journalled_simulations(tmp_path, monkeypa
 
         patch.setattr(Journal, "append", append_and_die)
         assert exit_code(in_child(lambda: fill(store, make_model(failing), batches=3))) == 0
+    # The dead process's workers have the journal open until they are ended too, a moment later.
+    assert eventually(lambda: not split_progress(store, "round-0", 4, 8, time.time()).running)
     progress = split_progress(store, "round-0", 4, 8, time.time())
     assert (progress.batches, progress.committed, progress.running) == (4, 2, 0)
     assert (progress.done, progress.wanted) == (19, 32)

@@ -107,6 +107,40 @@ def test_jobs_that_outlive_a_killed_snakemake(disturbed: Disturbed, undisturbed:
     assert_as_undisturbed(disturbed.workflow, undisturbed)
 
 
+def test_killed_between_commit_and_exit(disturbed: Disturbed, undisturbed: Workflow) -> None:
+    """Snakemake deletes the output of a job that it saw fail; a committed batch must not look like one."""
+    study = disturbed.workflow
+    step = study.source / "steps/simulate.py"
+    committed = "    run_batch(batch, model.generative, args.seed, meaning.parts, limits)\n"
+    study.edit(step, committed, f"{committed}    import os\n\n    os.kill(os.getpid(), 9)\n")
+    disturbed.start().end()
+    disturbed.wait_for_no_process()
+    assert disturbed.start().end().code == 0
+    assert max(Counter(disturbed.starts).values()) == 1
+    assert_as_undisturbed(study, undisturbed)
+
+
+def test_a_record_that_was_taken_back_stays_away_when_its_batch_fails(study: Workflow) -> None:
+    """Snakemake keeps copies of records, and a killed snakemake leaves them behind."""
+    record = study.stores[0] / "test/status/c/0"
+    target = str(record.relative_to(study.folder))
+    backup = study.folder / ".snakemake/backups" / target
+    backup.parent.mkdir(parents=True, exist_ok=True)
+    record.rename(backup)
+    study.edit(study.source / "steps/simulate.py", "    run_batch(", "    raise SystemExit(1)\n    run_batch(")
+    assert study.run(target).code != 0
+    assert not record.exists()
+
+
+def test_predictive_simulations_of_an_old_posterior_never_count(study: Workflow) -> None:
+    study.observation.write_text("1.0 1.0\n")
+    step = study.source / "steps/predict.py"
+    study.edit(step, "    run_batch(", "    raise SystemExit(1)\n    run_batch(")
+    assert study.run().code != 0
+    study.edit(step, "    raise SystemExit(1)\n", "")
+    assert study.plan("results/small/observations/first/predictive.csv") == {"predict": 1, "predictive": 1}
+
+
 def test_two_runs_at_once(disturbed: Disturbed, undisturbed: Workflow) -> None:
     first = disturbed.start()
     disturbed.wait_for_simulations(first)

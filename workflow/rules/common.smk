@@ -18,6 +18,9 @@ STEP = f"PYTHONPATH={quote(str(SRC))}${{PYTHONPATH:+:$PYTHONPATH}} {quote(sys.ex
 # Relative, so that a project that was moved or checked out elsewhere is still up to date.
 MODULES = Path(os.path.relpath(SRC / "cinnflow/diagnostics"))
 STORES = "results/simulations"
+# Where Snakemake keeps the former state of an `update` output. It would put that back when the job fails, even a commit
+# record that has been taken back since: so jobs with such an output delete it first.
+BACKUPS = ".snakemake/backups"
 OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores"]
 CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]
 SOURCE = CONFIG_FILES[0] if CONFIG_FILES else "config.yaml"

@@ -61,6 +61,7 @@ rule predict:
     resources:
         mem_mb=1000,
     shell:
+        "rm -f {BACKUPS}/{output:q}; "
         f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
         " --meaning {PLAN.store.name:q} --split predictive-{wildcards.observation} --batch {wildcards.batch}"
         " --batch-size {PLAN.predictive_batch_size} --simulations {params.simulations} --model {MODEL:q}"

@@ -23,11 +23,13 @@ rule simulate:
     group:
         "simulate"
     shell:
+        "rm -f {BACKUPS}/{output:q}; "
         "{STEP}.simulate --store results/simulations/{wildcards.store:q}.zarr --split {wildcards.split}"
         " --batch {wildcards.batch} --batch-size {SIMULATIONS.batch_size} --batches {BATCHES:q}"
         " --model {MODEL:q} --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed}"
         " --threads {threads} --timeout {TIMEOUT} --attempts {SIMULATIONS.attempts}"
-        " --keep-failed {SIMULATIONS.keep_failed} 2> {log:q}"
+        # A batch that is committed has succeeded, however its process ended: Snakemake would delete the record.
+        " --keep-failed {SIMULATIONS.keep_failed} 2> {log:q} || test -e {output:q}"
 
 
 def unsealed(wildcards):
