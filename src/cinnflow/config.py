@@ -43,7 +43,9 @@ class Simulations(Section):
     timeout: PositiveFloat | None = Field(None, description="seconds after which one simulation is ended")
     attempts: PositiveInt = Field(1, description="tries for a simulation that crashes or times out")
     max_failed: Share = Field(0.05, description="share of failed simulations above which a split does not seal")
-    keep_failed: Count = Field(0, description="working folders of failed simulations to keep, beside the store")
+    keep_failed: Count = Field(
+        0, description="working folders of failed simulations to keep beside the store, of each split"
+    )
 
 
 Activation = Literal["swish", "relu", "elu", "gelu", "tanh", "selu", "softplus"]
