@@ -6,6 +6,7 @@ import copy
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -179,6 +180,8 @@ class Running:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # A shell's background job ignores Ctrl-C, and so would everything that a suite run there starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.pid = self._process.pid
 
