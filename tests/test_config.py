@@ -39,7 +39,12 @@ def test_the_configurations_of_the_project_are_right(path):
         ({"simulations": {"rounds": 0}}, "simulations.rounds: got 0; takes"),
         ({"simulations": {"timeout": -1}}, "simulations.timeout: got -1; takes"),
         ({"simulations": {"max_failed": 2}}, "simulations.max_failed: got 2; takes"),
-        ({"network": {"summary": {"type": "lstm"}}}, "network.summary"),
+        ({"network": {"summary": {"type": "lstm"}}}, "network.summary.type: got 'lstm'; takes 'deep_set'"),
+        (
+            {"network": {"summary": {"type": "deep_set", "unitz": 3}}},
+            "network.summary.unitz: no such key; did you mean units?",
+        ),
+        ({"network": {"summary": {"type": "deep_set", "units": "x"}}}, "network.summary.units: got 'x'; takes"),
         ({"training": 3}, "training: got 3; takes"),
         ({"observations": ["a"]}, "observations: got ['a']; takes"),
         ({"observations": {"a/b": "x.csv"}}, "observations: got"),
@@ -79,3 +84,8 @@ def test_a_file_that_is_not_there_or_not_yaml(tmp_path):
 def test_a_study_survives_its_own_dump():
     study = check_study(LEAST)
     assert Study.model_validate(yaml.safe_load(yaml.safe_dump(study.model_dump()))) == study
+
+
+def test_the_type_of_the_summary_network_has_a_default_too():
+    study = check_study(LEAST | {"network": {"summary": {"summary_dim": 3}}})
+    assert (study.network.summary.type, study.network.summary.summary_dim) == ("deep_set", 3)

@@ -98,7 +98,7 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     """checks the configuration and runs the model a few times: shapes, supports, speed, and what that calls for"""
     found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, plan.study.simulations.timeout)
     console.print(
-        f"{args.configfile}: right. {plan.model.path.name}: {len(plan.model.generative.prior.names)} parameters"
+        f"{args.configfile} is right. {plan.study.model}: {len(plan.model.generative.prior.names)} parameters"
     )
     prior = plan.model.generative.prior
     table = Table(title=f"prior, {len(found.theta)} draws")

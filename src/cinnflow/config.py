@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -147,6 +147,11 @@ class Network(Section):
     ] = DeepSetNetwork()
     inference: InferenceNetwork = InferenceNetwork()
 
+    @field_validator("summary", mode="before")
+    @classmethod
+    def _type_has_a_default(cls, summary: Any) -> Any:
+        return {"type": DeepSetNetwork().type, **summary} if isinstance(summary, dict) else summary
+
 
 class Training(Section):
     """How the network is fitted."""
@@ -275,10 +280,12 @@ def _mistake(mistake: dict[str, Any]) -> str:
     sections: list[type[Section]] = [Study]
     path: list[str] = []
     takes: set[str] = set()
-    for key in keys:
-        takes = {name for section in sections for name in section.model_fields}
-        if sections and key not in takes and mistake["type"] not in ("extra_forbidden", "missing"):
+    for position, key in enumerate(keys):
+        variants = [section for section in sections if key in _tags(section)]
+        if variants and position < len(keys) - 1:
+            sections = variants
             continue
+        takes = {name for section in sections for name in section.model_fields}
         path.append(key)
         sections = [inner for section in sections for inner in _sections(section, key)]
     where = ".".join(path)
@@ -287,14 +294,22 @@ def _mistake(mistake: dict[str, Any]) -> str:
         return f"{where}: no such key; " + (f"did you mean {near[0]}?" if near else f"takes {', '.join(sorted(takes))}")
     if mistake["type"] == "missing":
         return f"{where}: is missing, and has no default"
+    if mistake["type"] == "union_tag_invalid":  # pydantic names neither the key nor the value by itself
+        key = mistake["ctx"]["discriminator"].strip("'")
+        return f"{where}.{key}: got {mistake['ctx']['tag']!r}; takes {mistake['ctx']['expected_tags']}"
     says = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{where}: got {mistake['input']!r}; takes {says}"
+
+
+def _tags(section: type[Section]) -> tuple[str, ...]:
+    """Values of `type` that choose this variant of a union."""
+    return get_args(section.model_fields["type"].annotation) if "type" in section.model_fields else ()
 
 
 def _sections(section: type[Section], key: str) -> list[type[Section]]:
     """The parts of a configuration that may stand under a key."""
     if key not in section.model_fields:
-        return [section]  # a union's tag
+        return []
     waiting, found = [section.model_fields[key].annotation], []
     while waiting:
         annotation = waiting.pop()

@@ -94,3 +94,11 @@ def test_configured_data_are_told_by_their_names():
     assert is_configured({"summary_conditions": np.zeros((2, 3, 1))})
     assert not is_configured({"summary_conditions": np.zeros((2, 3, 1)), "x": np.zeros(2)})
     assert not is_configured(np.zeros(3))
+
+
+def test_an_array_alone_goes_by_the_one_name_that_there_is():
+    counts = np.arange(28.0).reshape(2, 14)
+    one = Configurator.from_data({"in_bed": counts})
+    np.testing.assert_array_equal(one(counts)["summary_conditions"], one({"in_bed": counts})["summary_conditions"])
+    with pytest.raises(ValueError, match="data take the names a, b, got x"):
+        Configurator.from_data({"a": counts, "b": counts})(counts)

@@ -13,9 +13,9 @@ MASK = "mask"
 Data = np.ndarray | Mapping[str, np.ndarray]
 
 
-def as_dict(data: Data) -> dict[str, np.ndarray]:
-    """Data by name; an array alone is called "x"."""
-    return {name: np.asarray(array) for name, array in (data if isinstance(data, Mapping) else {"x": data}).items()}
+def as_dict(data: Data, alone: str = "x") -> dict[str, np.ndarray]:
+    """Data by name; an array alone gets the name `alone`."""
+    return {name: np.asarray(array) for name, array in (data if isinstance(data, Mapping) else {alone: data}).items()}
 
 
 def is_configured(data: Data) -> bool:
@@ -65,7 +65,7 @@ class Configurator:
         return cls(shapes, summary)
 
     def __call__(self, data: Data) -> dict[str, np.ndarray]:
-        """Arranges data of the same names and shapes.
+        """Arranges data of the same names and shapes; where there is one name, an array alone needs none.
 
         Returns:
             summary_conditions (data sets, elements, channels), summary_mask (data sets, elements) and
@@ -74,7 +74,7 @@ class Configurator:
         Raises:
             ValueError: for a missing or unknown name, or another shape.
         """
-        arrays = as_dict(data)
+        arrays = as_dict(data, *self.shapes) if len(self.shapes) == 1 else as_dict(data)
         self._check(arrays)
         configured = {}
         if self.to_summary:
