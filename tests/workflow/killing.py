@@ -74,11 +74,9 @@ class Disturbed:
         running = [pid for pid in self.processes() if mark in _read(pid, "cmdline")]
         return [pid for pid in running if _parent(pid) not in running]
 
-    def wait_for_no_process(self, but: Running | None = None) -> None:
-        """Waits for every process to end by itself, but a snakemake that goes on."""
-        wait_until(
-            lambda: set(self.processes()) <= {but and but.pid}, f"the end of stray processes {self.processes()}"
-        )
+    def wait_for_no_process(self) -> None:
+        """Waits for every process to end by itself."""
+        wait_until(lambda: not self.processes(), f"the end of stray processes {self.processes()}")
 
     def kill(self, kind: str, running: Running, rng: np.random.Generator) -> None:
         """Kills snakemake's `group`, `snakemake` alone or one `batch`, with SIGKILL."""

@@ -13,14 +13,12 @@ import pytest
 from killing import Accounts, Disturbed, leftovers, wait_until
 from studies import Running, Workflow, content
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slurm]
+pytestmark = [pytest.mark.workflow, pytest.mark.slurm, pytest.mark.usefixtures("node")]
 
 NODE = Path(__file__).parent / "slurm_node.sh"
-# Small groups, two at a time on two cores; and Slurm is asked how they are more often than a cluster should be.
-PROFILE = ["--workflow-profile", "workflow/profiles/slurm", "--slurm-init-seconds-before-status-checks", "1"]
-GROUPS = ["--group-components", "simulate=3", "--cores", "1"]
-AT_ONCE = 4
-"""Simulations that may be in flight: two groups, and two batches of each, since nothing here holds a job to its cores."""
+PROFILE = ["--workflow-profile", "workflow/profiles/slurm"]
+# Small groups, as many at a time as there are cores; and Slurm is asked more often than is good for a cluster.
+SMALL = ["--group-components", "simulate=3", "--slurm-init-seconds-before-status-checks", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +53,7 @@ def records(study: Disturbed) -> set[Path]:
 
 
 @pytest.fixture
-def study(node: None, project: Workflow, tmp_path: Path) -> Iterator[Disturbed]:
+def study(project: Workflow, tmp_path: Path) -> Iterator[Disturbed]:
     """The same study before anything has run; its simulations take 0.3 s."""
     workflow = project.copy(tmp_path / "study")
     workflow.configure(simulations__per_round=16)
@@ -68,7 +66,7 @@ def study(node: None, project: Workflow, tmp_path: Path) -> Iterator[Disturbed]:
 
 def start(study: Disturbed) -> Running:
     """Starts a snakemake that submits what goes before training."""
-    return study.start(*PROFILE, *GROUPS)
+    return study.start(*PROFILE, *SMALL)
 
 
 def test_whatever_is_ended_midway(study: Disturbed, undisturbed: Workflow) -> None:
@@ -81,19 +79,21 @@ def test_whatever_is_ended_midway(study: Disturbed, undisturbed: Workflow) -> No
 
     # Groups that have committed some of their batches and are at the others.
     wait_until(midway, "a batch after one that is committed")
-    cancelled = jobs("RUNNING")
+    cancelled, submitted = jobs("RUNNING"), jobs("all")
+    assert set(jobs("all", "numcpus")) == {"1"}, "the batches of a group run in turn"
     subprocess.run(["scancel", *cancelled], check=True)
-    study.wait_for_no_process(but=driver)
+    wait_until(lambda: not set(cancelled) & set(jobs("RUNNING,COMPLETING")), "the end of the cancelled jobs")
     committed = records(study)
     accounts.look()
 
-    # They are submitted again, by the snakemake that saw them fail.
-    wait_until(midway, "a batch of a group that was submitted again")
-    assert committed <= records(study)
+    # The snakemake that has seen them fail submits them again.
+    wait_until(lambda: set(jobs("all")) > set(submitted), "another submission")
+    assert records(study) >= committed
+    wait_until(midway, "a batch that runs")
     os.kill(study.running("simulate")[0], signal.SIGKILL)
-    accounts.look()
+    finished = accounts.look()
 
-    wait_until(lambda: accounts.look() > len(committed) * 4 + 4, "another batch")
+    wait_until(lambda: accounts.look() > finished + 2, "other simulations")
     driver.signal(signal.SIGKILL)
     driver.end()
     accounts.look()
@@ -105,17 +105,17 @@ def test_whatever_is_ended_midway(study: Disturbed, undisturbed: Workflow) -> No
     study.wait_for_no_process()
     assert not accounts.started_again()
     assert len(set(study.starts)) == 40
-    assert len(study.starts) <= 40 + AT_ONCE + 1
+    assert len(study.starts) <= 40 + len(cancelled) + 1
     (store,), (right,) = study.workflow.stores, undisturbed.stores
     assert content(store) == content(right)
     assert not leftovers(study.workflow.folder / "results")
     assert study.workflow.plan(*study.workflow.manifests) == {}
 
 
-def test_training_runs_where_there_is_a_gpu(node: None, undisturbed: Workflow, tmp_path: Path) -> None:
+def test_training_runs_where_there_is_a_gpu(undisturbed: Workflow, tmp_path: Path) -> None:
     study = undisturbed.copy(tmp_path / "study")
     before = set(jobs("all"))
-    assert study.succeed(*PROFILE, "results/small/fit/round-0/member-0/network.keras") == {"train": 1}
+    assert study.succeed(*PROFILE, *SMALL[2:], "results/small/fit/round-0/member-0/network.keras") == {"train": 1}
     (job,) = set(jobs("all")) - before
     shown = subprocess.run(["scontrol", "show", "job", job], check=True, capture_output=True, text=True).stdout
     assert "TresPerJob=gres:gpu:1" in shown

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cinnflow.simulation.folder_lock import alone_in
+from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch, clear_scratch, decode_batch
 from cinnflow.store.description import Description, read_description
@@ -219,7 +219,7 @@ def chunk_digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str |
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:
     """Writes the split's zarr.json files for at least this many simulations; they never shrink."""
     temporary = store.path / ".sealing"
-    with alone_in(store.path):
+    with alone_with(store.path / "zarr.json"):
         root = store.path / split
         with contextlib.suppress(FileNotFoundError):
             simulations = max(simulations, _sealed_simulations(root / "status/zarr.json"))
