@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import zarr
 
 from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.padding import MASK, mask_of
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import Store, StoreError
+from cinnflow.store.layout import LENGTH, SEED, STATUS, Store, StoreError
 from cinnflow.store.seal import Manifest, check_digests
 
 
@@ -24,7 +25,10 @@ class Simulations:
         lower: their lower bounds (parameters,).
         upper: their upper bounds (parameters,).
         theta: parameters (n, parameters).
-        data: arrays by name, first axis n.
+        data: arrays by name, first axis n; those that vary in length are filled up with zeros.
+        context: contexts by name, first axis n.
+        lengths: length of each simulation's data (n,), where they vary; else None.
+        padded: names of the data that vary in length.
     """
 
     names: list[str]
@@ -32,6 +36,17 @@ class Simulations:
     upper: np.ndarray
     theta: np.ndarray
     data: dict[str, np.ndarray]
+    context: dict[str, np.ndarray] = field(default_factory=dict)
+    lengths: np.ndarray | None = None
+    padded: tuple[str, ...] = ()
+
+    @property
+    def conditions(self) -> dict[str, np.ndarray]:
+        """What a posterior depends on: data, contexts and, where lengths vary, a boolean `mask` of what is there."""
+        conditions = {**self.data, **self.context}
+        if self.lengths is not None:
+            conditions[MASK] = mask_of(self.lengths, self.data[self.padded[0]].shape[1])
+        return conditions
 
 
 @dataclass(frozen=True)
@@ -64,20 +79,28 @@ def read_simulations(folder: Path, manifests: Sequence[Manifest]) -> Simulations
     if description is None:
         raise StoreError(f"there is no store {store.path}: start snakemake again, which makes it")
     lower, upper = description.bounds
-    theta, data = [], {name: [] for name in description.data}
+    specs = [spec.name for spec in description.trained if spec not in (SEED, STATUS)]
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in specs}
     for manifest in manifests:
         check_digests(store, manifest, description)
         group = zarr.open_group(store.path / manifest.split, mode="r")
         ok = _read(group, "status", manifest) == Status.OK
-        theta.append(_read(group, "theta", manifest)[ok])
-        for name, arrays in data.items():
-            arrays.append(_read(group, f"data/{name}", manifest)[ok])
+        for name, arrays in parts.items():
+            arrays.append(_read(group, name, manifest)[ok])
+    found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    lengths = found.get(LENGTH.name)
+    data = {name: found[f"data/{name}"] for name in description.data}
+    for name in description.padded:
+        data[name][~mask_of(lengths, data[name].shape[1])] = 0
     return Simulations(
         description.parameters,
         lower,
         upper,
-        np.concatenate(theta),
-        {name: np.concatenate(arrays) for name, arrays in data.items()},
+        found["theta"],
+        data,
+        {name: found[f"context/{name}"] for name in description.context},
+        lengths,
+        tuple(description.padded),
     )
 
 
