@@ -4,9 +4,9 @@
         zarr.json                              what the simulations are: names, bounds, shapes, fingerprint
         round-0/zarr.json, theta/zarr.json     written by the seal alone
         round-0/theta/c/<batch>/0              one chunk a batch
-        round-0/data/<name>/c/<batch>/0/...    padded with NaN along the first axis where the simulator declares a max_length
-        round-0/length/c/<batch>               how long each simulation's data are; only where they are padded
-        round-0/context/<name>/c/<batch>/0/... what a simulation depends on beside theta; only where there are contexts
+        round-0/data/<name>/c/<batch>/0/...    padded with NaN up to the simulator's max_length, where it declares one
+        round-0/length/c/<batch>               how long each simulation's data are, where they are padded
+        round-0/context/<name>/c/<batch>/0/... what a simulation depends on beside theta, where it has contexts
         round-0/status/c/<batch>               the batch's commit record
     results/simulations/<model>-<fingerprint>.scratch/<split>/<batch>/      a running batch: journal, working folders
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import CONFIGURED, Configurator
+from cinnflow.inference.configurator import CONFIGURED, Configurator, conditions_of
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.training.batches import InMemoryBatches
 from cinnflow.training.epochs import Batches, Epochs
@@ -31,9 +31,10 @@ class Trainer:
     Args:
         amortizer: the posterior to train. Its standardization is taken from the first simulations it sees.
         generative_model: generative_model(batch_size, rng) gives a dict with prior_draws (batch_size, parameters) and
-            sim_data, an array or a dict of arrays; needed for all but `train_offline`.
+            sim_data, an array or a dict of arrays, and may have contexts by a GenerativeModel's keys; needed for all but
+            `train_offline`.
         configurator: turns that dict into one of parameters, summary_conditions, summary_mask and direct_conditions; by
-            default sim_data are arranged as `Configurator` does.
+            default sim_data and contexts are arranged as `Configurator` does.
         default_lr: first learning rate; it falls to zero along a cosine over all updates of one call.
         history_path: a CSV file that is rewritten after each epoch; or None.
         on_epoch: called after each epoch; or None.
@@ -222,7 +223,7 @@ class Trainer:
         """Batches as one; the first ones ever seen decide the layout, whether sizes vary, and the standardization."""
         if self.configurator is None and self.amortizer.configurator is None:
             self.amortizer.configurator = Configurator.from_data(
-                *(batch["sim_data"] for batch in simulated), summary=self.amortizer.summary_net is not None
+                *(conditions_of(batch) for batch in simulated), summary=self.amortizer.summary_net is not None
             )
         arrays = pad_and_stack([self._finite(self._configure(batch)) for batch in simulated])
         self._adapt(arrays)
@@ -251,7 +252,7 @@ class Trainer:
                 )
             return configured
         theta = np.asarray(simulated["prior_draws"], np.float64)
-        return {"parameters": theta, **self.amortizer.configure(simulated["sim_data"])}
+        return {"parameters": theta, **self.amortizer.configure(conditions_of(simulated))}
 
     def _adapt(self, arrays: Arrays) -> None:
         if not self.amortizer.adapted:
