@@ -43,6 +43,11 @@ class Plan:
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
         model = load_model(study.model, study.model_options)
+        if model.generative.simulator.max_length and study.network.summary.type == "none":
+            raise ConfigError(
+                f"{source}: network.summary.type: got 'none', but the model's data vary in length (max_length); takes "
+                "a summary network: deep_set, set_transformer or time_series"
+            )
         return cls(study, model, fingerprint(model, study.model_options, study.seed))
 
     @property

@@ -57,9 +57,9 @@ class Configurator:
 
     The first array whose number of elements varies sets the elements (of a set) or time steps; where none varies, the
     first array with an axis beside the data sets does. It and every other array of that length are stacked as channels
-    of the summary conditions (data sets, elements, channels). Everything else (numbers, such as contexts, and vectors of
-    other lengths) goes to the direct conditions (data sets, entries), as does all of it without a summary network. A
-    boolean array named "mask" (data sets, elements) may say which elements are there.
+    of the summary conditions (data sets, elements, channels). Everything else (numbers, as most contexts are, and
+    vectors of other lengths) goes to the direct conditions (data sets, entries), as does all of it without a summary
+    network. A boolean array named "mask" (data sets, elements) may say which elements are there.
 
     Args:
         shapes: shape of one data set's array, by name, in the order of the channels; None in place of a number of
@@ -89,22 +89,31 @@ class Configurator:
             )
 
     @classmethod
-    def from_data(cls, *batches: Data, summary: bool = True) -> Configurator:
-        """The configurator for data shaped like these; the number of elements may vary where it does, or has a mask."""
+    def from_data(cls, *batches: Data, summary: bool = True, varying: bool = False) -> Configurator:
+        """The configurator for data shaped like these.
+
+        Args:
+            batches: data, in one batch or several.
+            summary: whether there is a summary network.
+            varying: whether the number of elements may vary even if it does not here. It may where it does, or where
+                there is a mask.
+        """
         arrays = [as_dict(batch) for batch in batches]
         shapes = {name: array.shape[1:] for name, array in arrays[0].items() if name != MASK}
-        masked = arrays[0][MASK].shape[1:] if MASK in arrays[0] else None
+        elements = arrays[0][MASK].shape[1:] if MASK in arrays[0] else None
+        if varying and elements is None:
+            elements = next((shape[:1] for shape in shapes.values() if shape), None)
         for name, shape in shapes.items():
-            if shape and (shape[:1] == masked or len({batch[name].shape[1] for batch in arrays}) > 1):
+            if shape and (shape[:1] == elements or len({batch[name].shape[1] for batch in arrays}) > 1):
                 shapes[name] = (None, *shape[1:])
         configurator = cls(shapes, summary)
         if summary:
-            numbers = [name for name, shape in shapes.items() if not shape]
             counts = [configurator._counts(batch) for batch in arrays]
             configurator.lengths = [
                 name
-                for name in numbers
-                if all(np.array_equal(batch[name], count) for batch, count in zip(arrays, counts, strict=True))
+                for name, shape in shapes.items()
+                if not shape
+                and all(np.array_equal(batch[name], count) for batch, count in zip(arrays, counts, strict=True))
             ]
         return configurator
 

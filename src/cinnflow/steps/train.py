@@ -60,7 +60,7 @@ def _train(args: argparse.Namespace) -> None:
 
     posterior = fit(
         simulations.theta,
-        simulations.data,
+        simulations.conditions,
         names=simulations.names,
         lower=simulations.lower,
         upper=simulations.upper,

@@ -41,6 +41,18 @@ class Simulations:
     padded: tuple[str, ...] = ()
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each array and context of one simulation, by name; of those that vary in length, the longest."""
+        return {name: values.shape[1:] for name, values in {**self.data, **self.context}.items()}
+
+    @property
+    def length_contexts(self) -> list[str]:
+        """Names of contexts that are the length of the data in every simulation: data tell them by themselves."""
+        if self.lengths is None:
+            return []
+        return [name for name, values in self.context.items() if np.array_equal(values, self.lengths)]
+
+    @property
     def conditions(self) -> dict[str, np.ndarray]:
         """What a posterior depends on: data, contexts and, where lengths vary, a boolean `mask` of what is there."""
         conditions = {**self.data, **self.context}

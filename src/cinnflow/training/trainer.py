@@ -31,8 +31,8 @@ class Trainer:
     Args:
         amortizer: the posterior to train. Its standardization is taken from the first simulations it sees.
         generative_model: generative_model(batch_size, rng) gives a dict with prior_draws (batch_size, parameters) and
-            sim_data, an array or a dict of arrays, and may have contexts by a GenerativeModel's keys; needed for all but
-            `train_offline`.
+            sim_data, an array or a dict of arrays, and contexts by a GenerativeModel's keys where there are any; needed
+            for all but `train_offline`.
         configurator: turns that dict into one of parameters, summary_conditions, summary_mask and direct_conditions; by
             default sim_data and contexts are arranged as `Configurator` does.
         default_lr: first learning rate; it falls to zero along a cosine over all updates of one call.
@@ -223,7 +223,10 @@ class Trainer:
         """Batches as one; the first ones ever seen decide the layout, whether sizes vary, and the standardization."""
         if self.configurator is None and self.amortizer.configurator is None:
             self.amortizer.configurator = Configurator.from_data(
-                *(conditions_of(batch) for batch in simulated), summary=self.amortizer.summary_net is not None
+                *(conditions_of(batch) for batch in simulated),
+                summary=self.amortizer.summary_net is not None,
+                # What a batch shares may be the number of elements, even where one batch is all that was seen.
+                varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
             )
         arrays = pad_and_stack([self._finite(self._configure(batch)) for batch in simulated])
         self._adapt(arrays)
