@@ -293,7 +293,7 @@ def decode_batch(batch: Batch, description: Description | None) -> dict[str, np.
             values[spec.name] = decode(spec, path.read_bytes(), batch.size)
         except FileNotFoundError as error:
             if spec.of_output and not np.any(values["status"] == Status.OK):
-                values[spec.name] = np.full((batch.size, *spec.shape), np.nan)
+                values[spec.name] = np.full((batch.size, *spec.shape), spec.fill, spec.dtype)
                 continue
             raise StoreError(f"{path} is missing") from error
         except StoreError as error:
