@@ -14,7 +14,7 @@ import numpy as np
 
 from cinnflow.simulation.generative_model import GenerativeModel, named_contexts
 from cinnflow.simulation.outcome import Outcome, Status
-from cinnflow.simulation.padding import common_length, pad
+from cinnflow.simulation.padding import common_length, pad, varying
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits, Task, run_all
 from cinnflow.store.description import Description, read_description, write_description
@@ -203,7 +203,8 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
     shapes = description.data_signature if description else _usual_shapes(outcomes)
     outcomes = [_of_shapes(outcome, shapes) for outcome in outcomes]
     if description is None:
-        description = Description.of(model, shapes, batch.size, fingerprint)
+        padded_names = varying(shapes, model.simulator.max_length)
+        description = Description.of(model.prior, shapes, batch.size, fingerprint, model.context_shapes, padded_names)
         if shapes:
             write_description(batch.store, description, batch.scratch / "zarr.json")
             description = read_description(batch.store) or description
