@@ -46,8 +46,8 @@ class Plan:
         model = load_model(study.model, study.model_options)
         if study.training.simulates and isinstance(model.generative.simulator, ExternalSimulator):
             raise ConfigError(
-                f"{source}: training.regime: got {study.training.regime!r}, where training itself simulates; an "
-                "external program takes rounds or offline, which simulate in jobs of their own and keep what is finished"
+                f"{source}: training.regime: got {study.training.regime!r}, where training simulates; an external "
+                "program takes rounds or offline, which simulate in jobs of their own and keep what is finished"
             )
         return cls(study, model, fingerprint(model, study.model_options, study.seed))
 

@@ -20,9 +20,7 @@ SIMULATIONS = simulate(1024, np.random.default_rng(0))
 
 def stored(simulations, names=("a", "b")) -> Simulations:
     unbounded = np.full(2, np.inf)
-    return Simulations(
-        list(names), -unbounded, unbounded, simulations["prior_draws"], {"x": simulations["sim_data"]}
-    )
+    return Simulations(list(names), -unbounded, unbounded, simulations["prior_draws"], {"x": simulations["sim_data"]})
 
 
 def fitted(simulations=SIMULATIONS, seed=1, **training) -> AmortizedPosterior:

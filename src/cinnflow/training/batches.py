@@ -98,7 +98,7 @@ def pad_and_stack(batches: Sequence[Arrays], elements: int = 0) -> Arrays:
 
 
 def repeat_rows(arrays: Mapping[str, np.ndarray], count: int) -> Arrays:
-    """The first `count` rows; where there are fewer, they are repeated, so that nothing is compiled for their number."""
+    """The first `count` rows; where there are fewer, they are repeated, so that nothing is compiled anew."""
     rows = np.resize(np.arange(len(next(iter(arrays.values())))), count)
     return {name: array[rows] for name, array in arrays.items()}
 
