@@ -37,8 +37,6 @@ def train(regime, folder=None, kill_after=None, model=varying, patience=None, **
     if regime == "offline":
         simulations = simulate(200, np.random.default_rng(0))
         trainer.train_offline(simulations, 5, 16, validation_sims=50, patience=patience)
-    elif regime == "online":
-        trainer.train_online(5, 12, 8, validation_sims=32)
     else:
         trainer.train_experience_replay(5, 12, 8, buffer_capacity=20, validation_sims=32)
     return posterior.get_weights(), seen
@@ -48,7 +46,7 @@ def identical(one, other):
     return all(np.array_equal(first, second) for first, second in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("regime", ["offline", "online", "replay"])
+@pytest.mark.parametrize("regime", ["offline", "replay"])
 def test_a_killed_training_goes_on_where_it_was(regime, tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "due", True)
     right, _ = train(regime)
@@ -65,12 +63,11 @@ def test_a_killed_training_goes_on_where_it_was(regime, tmp_path, monkeypatch):
 
 def test_a_checkpoint_is_of_one_training_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "due", True)
-    for changes in ({}, {"seed": 5}, {"default_lr": 1e-3}, {"patience": 3}):
-        with pytest.raises(Killed):
-            train("offline", tmp_path, kill_after=2, **changes)
-        assert Checkpoint(tmp_path / "training-0.npz", "another").read() == {}
-    _, seen = train("offline", tmp_path)
-    assert seen == [1, 2, 3, 4, 5]
+    with pytest.raises(Killed):
+        train("offline", tmp_path, kill_after=1)
+    with pytest.raises(Killed):
+        train("offline", tmp_path, kill_after=2, default_lr=1e-3)
+    assert Checkpoint(tmp_path / "training-0.npz", "another").read() == {}
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\3\4", b"no archive"])
