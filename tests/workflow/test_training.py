@@ -56,7 +56,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(online: Workflow,
     (study.folder / FIT).unlink()
     disturbed = Disturbed(study, 0.002)
     running = study.start(FIT, **disturbed.environment)
-    wait_until(lambda: bool(list(study.results.glob("checkpoints/**/*.npz"))), "a checkpoint")
+    wait_until(lambda: bool(list(study.results.glob("fit/**/*.npz"))), "a checkpoint")
     running.signal(signal.SIGKILL, group=True)
     running.end()
     disturbed.wait_for_no_process()
@@ -64,7 +64,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(online: Workflow,
     assert study.succeed(FIT) == {"train": 1}
     assert "going on from the checkpoint after epoch" in (study.results / "logs/train-member-0.log").read_text()
     assert (study.folder / FIT).read_bytes() == right
-    assert not list(study.results.glob("checkpoints/**/*.npz"))
+    assert not (study.folder / FIT).with_name(".checkpoints").exists()
 
 
 def test_an_external_program_is_no_simulator_for_online_training(fresh: Workflow) -> None:

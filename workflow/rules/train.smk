@@ -47,7 +47,6 @@ rule train:
         "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --meaning {PLAN.store.name:q} --model {MODEL:q}"
         " --options {MODEL_OPTIONS:q} --network {params.network:q} --training {params.training:q} --seed {params.seed}"
         " --member {wildcards.member} --warm-start {input.before:q} --threads {threads} --memory {resources.mem_mb}"
-        " --checkpoints {PLAN.folder}/checkpoints/{wildcards.stage}member-{wildcards.member}"
         " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
 
 

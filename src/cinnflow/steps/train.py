@@ -48,7 +48,6 @@ def main() -> None:
     parser.add_argument("--warm-start", type=Path, nargs="*", default=[], help="the fit of the round before")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--memory", type=int, required=True, help="megabytes that the job may use")
-    parser.add_argument("--checkpoints", type=Path, required=True, help="a folder that a killed job goes on from")
     parser.add_argument("--fit", type=Path, required=True, help="the .keras file to write")
     parser.add_argument("--history", type=Path, required=True, help="the CSV file to write")
     run_step(lambda: _train(parser.parse_args()))
@@ -75,6 +74,8 @@ def _train(args: argparse.Namespace) -> None:
     log.info("training on %s", device)
     name = " ".join(args.fit.parent.parts[-2:]).replace("-", " ").removeprefix("fit ")
     say(f"training {name}: {what}, on {device}")
+    # Beside the fit: Snakemake deletes what a rule declares when it runs a killed job again.
+    checkpoints = args.fit.with_name(".checkpoints")
     watch = _Watch(name, training.epochs, args.history)
     found = fit(
         source,
@@ -86,7 +87,7 @@ def _train(args: argparse.Namespace) -> None:
         # They share the cores with the training, which waits for them where they are slow.
         workers=min(args.threads, default_workers(source)),
         history_path=args.history,
-        checkpoint_path=args.checkpoints / args.meaning,
+        checkpoint_path=checkpoints / args.meaning,
         on_epoch=watch.follow,
     )
     watch.draw()
@@ -100,8 +101,7 @@ def _train(args: argparse.Namespace) -> None:
     }
     place(args.fit.with_name("training.json"), json.dumps(about, indent=1).encode(), args.fit.with_suffix(".temporary"))
     found.posterior.save(args.fit)
-    # The training that these are of is over.
-    shutil.rmtree(args.checkpoints, ignore_errors=True)
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 class _Watch:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -197,7 +197,7 @@ class Epochs:
             f"{cinnflow.__version__} {tf.__version__} {keras.__version__} {tf.config.list_logical_devices()}",
             f"{tf.config.threading.get_intra_op_parallelism_threads()} threads",
             f"{self.epochs} {learning_rate} {self.patience}",
-            hashlib.sha256(str(self.posterior.get_config()).encode()).hexdigest(),
+            str(_without_names(self.posterior.get_config())),
             self.batches.digest(),
             digest_of(start),
             "" if self.validation is None else digest_of(self.validation),
@@ -226,3 +226,10 @@ class Epochs:
         self.batches.elements = int(state["elements"])
         self.history.restore({name: state[f"history-{name}"] for name in self.history.table()})
         log.info("going on from the checkpoint after epoch %d", len(self.history.epochs))
+
+
+def _without_names(config: Any) -> Any:
+    """A configuration without the names that Keras counts up as it makes layers."""
+    if isinstance(config, Mapping):
+        return {key: _without_names(value) for key, value in config.items() if key != "name"}
+    return [_without_names(value) for value in config] if isinstance(config, list | tuple) else config

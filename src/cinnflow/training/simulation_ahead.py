@@ -21,6 +21,8 @@ from cinnflow.training.errors import TrainingError
 Model = Callable[[int, np.random.Generator], Mapping[str, Any]]
 Simulated = Mapping[str, Any]
 
+_GO_ON = "The regimes rounds and offline keep such a simulation as a failure, and go on"
+
 
 class SimulationAhead:
     """Makes batches in the order in which they are asked for, some ahead, so that training does not wait for them.
@@ -33,7 +35,7 @@ class SimulationAhead:
             that use TensorFlow, which does not survive in a forked process.
 
     Raises:
-        TrainingError: from `batches`, where a worker process has ended.
+        TrainingError: from `batches`, where the model raised an exception or took its process down.
     """
 
     def __init__(self, model: Model, workers: int) -> None:
@@ -65,12 +67,7 @@ class SimulationAhead:
                 while number < stop and len(waiting) <= ahead:
                     waiting.append(self._executor.submit(self._simulate, batch_size, [seed, number]))
                     number += 1
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise TrainingError(
-                "a process that simulates has ended: the simulator crashed it, or memory ran out. The regimes rounds "
-                "and offline keep such a simulation as a failure, and go on"
-            ) from error
+                yield self._result(waiting.popleft())
         finally:
             for future in waiting:
                 future.cancel()
@@ -78,6 +75,14 @@ class SimulationAhead:
     def close(self) -> None:
         """Ends the workers once they are done with what they are at."""
         self._executor.shutdown(cancel_futures=True)
+
+    def _result(self, future: Future[Simulated]) -> Simulated:
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise TrainingError(f"the simulator crashed its process, or memory ran out. {_GO_ON}") from error
+        except Exception as error:  # whatever a user's function raises
+            raise TrainingError(f"the simulator failed: {type(error).__name__}: {error}. {_GO_ON}") from error
 
     def _simulate_here(self, batch_size: int, seed: list[int]) -> Simulated:
         return self._model(batch_size, np.random.default_rng(seed))
