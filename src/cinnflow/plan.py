@@ -49,6 +49,11 @@ class Plan:
                 f"{source}: training.regime: got {study.training.regime!r}, where training simulates; an external "
                 "program takes rounds or offline, which simulate in jobs of their own and keep what is finished"
             )
+        if model.generative.simulator.max_length and study.network.summary.type == "none":
+            raise ConfigError(
+                f"{source}: network.summary.type: got 'none', but the model's data vary in length (max_length); takes "
+                "a summary network: deep_set, set_transformer or time_series"
+            )
         return cls(study, model, fingerprint(model, study.model_options, study.seed))
 
     @property

@@ -17,7 +17,7 @@ from cinnflow.store.layout import Store, StoreError
 from cinnflow.store.seal import seal
 from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.training.fit import fit
-from cinnflow.training.streamed_batches import StreamedBatches, sample_and_held_out, taken
+from cinnflow.training.streamed_batches import StreamedBatches, sample_and_held_out
 
 BATCHES, SIZE = 12, 32
 
@@ -94,7 +94,7 @@ def test_standardization_and_validation_come_in_one_pass(stored):
     held_out = np.arange(len(stored)) % 7 == 0
     sample, validation = sample_and_held_out(stored, held_out, 200 * stored.bytes_each, seed=1)
     everything = stored.read_all()
-    np.testing.assert_array_equal(validation.theta, taken(everything, held_out).theta)
+    np.testing.assert_array_equal(validation.theta, everything.taken(held_out).theta)
     assert 100 < len(sample.theta) < 300
     assert not set(sample.theta[:, 0]) & set(validation.theta[:, 0])
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import CHECKSUM_BYTES, STATUS, ArraySpec, Store, StoreError
-from cinnflow.store.reader import Simulations
+from cinnflow.store.layout import CHECKSUM_BYTES, SEED, STATUS, ArraySpec, Store, StoreError
+from cinnflow.store.reader import Simulations, simulations_of
 from cinnflow.store.seal import Manifest, changed_chunk
 
 
@@ -33,7 +33,8 @@ class StoredSimulations:
             raise StoreError(f"there is no store {self._store.path}: start snakemake again, which makes it")
         self.names = description.parameters
         self.lower, self.upper = description.bounds
-        self._specs = [spec for spec in description.trained if spec.name == "theta" or spec.name.startswith("data/")]
+        self._description = description
+        self._specs = [spec for spec in description.trained if spec not in (SEED, STATUS)]
         self._manifests = list(manifests)
         self._chunks = [(manifest, batch) for manifest in manifests for batch in range(manifest.batches)]
         self._ok = [self._read(STATUS, manifest, batch) == Status.OK for manifest, batch in self._chunks]
@@ -61,13 +62,14 @@ class StoredSimulations:
     def read(self, chunk: int) -> Simulations:
         """The simulations of one chunk, after checking that they are what was sealed."""
         manifest, batch = self._chunks[chunk]
-        theta, *data = (self._read(spec, manifest, batch)[self._ok[chunk]] for spec in self._specs)
-        names = [spec.name.removeprefix("data/") for spec in self._specs[1:]]
-        return Simulations(self.names, self.lower, self.upper, theta, dict(zip(names, data, strict=True)))
+        ok = self._ok[chunk]
+        return simulations_of(
+            self._description, {spec.name: self._read(spec, manifest, batch)[ok] for spec in self._specs}
+        )
 
     def read_all(self) -> Simulations:
         """All simulations at once."""
-        return concatenated([self.read(chunk) for chunk in range(self.chunks)])
+        return Simulations.concatenated([self.read(chunk) for chunk in range(self.chunks)])
 
     def _read(self, spec: ArraySpec, manifest: Manifest, batch: int) -> np.ndarray:
         path = self._store.chunk(manifest.split, spec, batch)
@@ -77,10 +79,3 @@ class StoredSimulations:
         # The seal has decoded these very bytes: plain numbers with a checksum behind them.
         numbers = np.frombuffer(content[:-CHECKSUM_BYTES], np.dtype(spec.dtype).newbyteorder("<"))
         return numbers.reshape(manifest.batch_size, *spec.shape)
-
-
-def concatenated(parts: Sequence[Simulations]) -> Simulations:
-    """Simulations of one store, one after the other."""
-    first = parts[0]
-    data = {name: np.concatenate([part.data[name] for part in parts]) for name in first.data}
-    return Simulations(first.names, first.lower, first.upper, np.concatenate([part.theta for part in parts]), data)

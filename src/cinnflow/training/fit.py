@@ -21,7 +21,7 @@ from cinnflow.training.defaults import complete_network, complete_training
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.memory import room_for_data
-from cinnflow.training.streamed_batches import StreamedBatches, sample_and_held_out, taken
+from cinnflow.training.streamed_batches import StreamedBatches, sample_and_held_out
 from cinnflow.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -136,10 +136,10 @@ def _fit_in_memory(trainer: Trainer, simulations: Simulations, training: config.
     _check_finite(simulations)
     held_out = _held_out(len(simulations.theta), training.validation_share, seed)
     return trainer.train_offline(
-        _as_simulated(taken(simulations, ~held_out)),
+        _as_simulated(simulations.taken(~held_out)),
         epochs=training.epochs,
         batch_size=training.batch_size,
-        validation_sims=_as_simulated(taken(simulations, held_out)),
+        validation_sims=_as_simulated(simulations.taken(held_out)),
         patience=training.patience or None,
     )
 
@@ -157,11 +157,11 @@ def _fit_streamed(
         )
     sample, validation = sample_and_held_out(simulations, held_out, room // 2, seed)
     if not posterior.adapted:
-        posterior.adapt(sample.theta, sample.data)
+        posterior.adapt(sample.theta, sample.conditions)
 
     def configure(part: Simulations) -> Arrays:
         _check_finite(part)
-        return {"parameters": part.theta, **posterior.configure(part.data)}
+        return {"parameters": part.theta, **posterior.configure(part.conditions)}
 
     # Two pools, what is shuffled of one, and its arrays on their way to the networks.
     batches = StreamedBatches(simulations, held_out, configure, posterior.prepare, training.batch_size, room, seed=seed)
@@ -184,11 +184,11 @@ def _held_out(simulations: int, share: float, seed: int) -> np.ndarray:
 
 
 def _as_simulated(simulations: Simulations) -> dict[str, Any]:
-    return {"prior_draws": simulations.theta, "sim_data": simulations.data}
+    return {"prior_draws": simulations.theta, "sim_data": simulations.conditions}
 
 
 def _check_finite(simulations: Simulations) -> None:
-    for name, array in {"theta": simulations.theta, **simulations.data}.items():
+    for name, array in {"theta": simulations.theta, **simulations.data, **simulations.context}.items():
         bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
             raise TrainingError(

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow.store.reader import Simulations
-from cinnflow.store.stored_simulations import StoredSimulations, concatenated
+from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.training.batches import Arrays, Block, repeat_rows
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
 
@@ -71,16 +71,16 @@ class StreamedBatches:
         pools = self._pools(rng.permutation(self.simulations.chunks))
         for last, pool in pools:
             if left is not None:
-                pool = concatenated([left, pool])
+                pool = Simulations.concatenated([left, pool])
             order = rng.permutation(len(pool.theta))
             whole = len(order) // block * block
             stop = len(order) // self.batch_size * self.batch_size if last else whole
             for start in range(0, stop, block):
-                arrays = self.configure(taken(pool, order[start : min(start + block, stop)]))
+                arrays = self.configure(pool.taken(order[start : min(start + block, stop)]))
                 updates = len(arrays["parameters"]) // self.batch_size
                 rows = np.arange(updates * self.batch_size).reshape(updates, self.batch_size)
                 yield self.prepare(repeat_rows(arrays, block)), rows
-            left = taken(pool, order[stop:])
+            left = pool.taken(order[stop:])
 
     def digest(self) -> str:
         return (
@@ -100,10 +100,10 @@ class StreamedBatches:
                 yield following is None, pool
 
     def _read(self, chunks: np.ndarray) -> Simulations:
-        return concatenated([self._part(chunk, ~self.held_out) for chunk in chunks])
+        return Simulations.concatenated([self._part(chunk, ~self.held_out) for chunk in chunks])
 
     def _part(self, chunk: int, wanted: np.ndarray) -> Simulations:
-        return taken(self.simulations.read(chunk), wanted[slice(*self.simulations.starts[[chunk, chunk + 1]])])
+        return self.simulations.read(chunk).taken(wanted[slice(*self.simulations.starts[[chunk, chunk + 1]])])
 
 
 def sample_and_held_out(
@@ -125,12 +125,6 @@ def sample_and_held_out(
     for chunk in range(simulations.chunks):
         part = simulations.read(chunk)
         rows = slice(*simulations.starts[[chunk, chunk + 1]])
-        samples.append(taken(part, sampled[rows]))
-        others.append(taken(part, held_out[rows]))
-    return concatenated(samples), concatenated(others)
-
-
-def taken(simulations: Simulations, rows: np.ndarray) -> Simulations:
-    """Some rows of simulations, by their numbers or by whether each is wanted."""
-    data = {name: array[rows] for name, array in simulations.data.items()}
-    return Simulations(simulations.names, simulations.lower, simulations.upper, simulations.theta[rows], data)
+        samples.append(part.taken(sampled[rows]))
+        others.append(part.taken(held_out[rows]))
+    return Simulations.concatenated(samples), Simulations.concatenated(others)

@@ -12,7 +12,7 @@ import numpy as np
 
 from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import CONFIGURED, Configurator
+from cinnflow.inference.configurator import CONFIGURED, Configurator, conditions_of
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, finite_rows, pad_and_stack
 from cinnflow.training.defaults import complete_training
@@ -33,9 +33,10 @@ class Trainer:
     Args:
         amortizer: the posterior to train. Its standardization is taken from the first simulations it sees.
         generative_model: generative_model(batch_size, rng) gives a dict with prior_draws (batch_size, parameters) and
-            sim_data, an array or a dict of arrays; needed for all but `train_offline`.
+            sim_data, an array or a dict of arrays, and contexts by a GenerativeModel's keys where there are any; needed
+            for all but `train_offline`.
         configurator: turns that dict into one of parameters, summary_conditions, summary_mask and direct_conditions; by
-            default sim_data are arranged as `Configurator` does.
+            default sim_data and contexts are arranged as `Configurator` does.
         default_lr: first learning rate; it falls to zero along a cosine over all updates of one call.
         history_path: a CSV file that is rewritten after each epoch; or None.
         checkpoint_path: a folder for checkpoints, from which the same calls go on after they were killed, and where a
@@ -302,7 +303,10 @@ class Trainer:
         """Batches as one; the first ones ever seen decide the layout, whether sizes vary, and the standardization."""
         if self.configurator is None and self.amortizer.configurator is None:
             self.amortizer.configurator = Configurator.from_data(
-                *(batch["sim_data"] for batch in simulated), summary=self.amortizer.summary_net is not None
+                *(conditions_of(batch) for batch in simulated),
+                summary=self.amortizer.summary_net is not None,
+                # What a batch shares may be the number of elements, even where one batch is all that was seen.
+                varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
             )
         arrays = self._finite(pad_and_stack([self._configure(batch) for batch in simulated]))
         self._adapt(arrays)
@@ -334,7 +338,7 @@ class Trainer:
                 )
             return configured
         theta = np.asarray(simulated["prior_draws"], np.float64)
-        return {"parameters": theta, **self.amortizer.configure(simulated["sim_data"])}
+        return {"parameters": theta, **self.amortizer.configure(conditions_of(simulated))}
 
     def _adapt(self, arrays: Arrays) -> None:
         if not self.amortizer.adapted:
