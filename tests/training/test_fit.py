@@ -77,7 +77,8 @@ def test_training_that_breaks_down_at_once_says_so():
         fitted(learning_rate=1e30)
 
 
-def test_training_that_breaks_down_later_keeps_the_best_weights(caplog, monkeypatch):
+@pytest.mark.parametrize(("poison", "says"), [(np.nan, "the loss is nan"), (30.0, "the loss diverges: it rose to")])
+def test_training_that_breaks_down_later_keeps_the_best_weights(poison, says, caplog, monkeypatch):
     from cinnflow.training.compiled_updates import CompiledUpdates
 
     updates, calls = CompiledUpdates.__call__, []
@@ -87,11 +88,16 @@ def test_training_that_breaks_down_later_keeps_the_best_weights(caplog, monkeypa
         losses = updates(self, pool, rows)
         if len(calls) > 4:
             for weight in self.posterior.trainable_variables:
-                weight.assign(weight * np.nan)
-            losses = losses * np.nan
+                weight.assign(weight * poison)
+            losses = losses + poison
         return losses
 
     monkeypatch.setattr(CompiledUpdates, "__call__", poisoned)
-    posterior = fitted()
-    assert "training broke down" in caplog.text
-    assert all(np.all(np.isfinite(weight)) for weight in posterior.get_weights())
+    settings = config.Training(epochs=30, batch_size=32, learning_rate=5e-3)
+    found = fit(stored(SIMULATIONS), network=NETWORK, training=settings, seed=1)
+    assert len(found.history.epochs) == 4
+    assert found.ended.startswith(f"it broke down: {says}")
+    assert "the weights of epoch" in caplog.text
+    weights = found.posterior.get_weights()
+    assert all(np.all(np.isfinite(weight)) for weight in weights)
+    assert max(np.max(np.abs(weight)) for weight in weights) < 100
