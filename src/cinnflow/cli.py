@@ -13,6 +13,7 @@ from rich.table import Table
 from cinnflow.config import read_raw
 from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.pilot import pilot
 from cinnflow.steps.common import PLAIN
 from cinnflow.steps.lock import Lock, Locked
@@ -108,8 +109,12 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
         low, median, high = (f"{value:.4g}" for value in np.quantile(found.theta[:, i], [0, 0.5, 1]))
         table.add_row(name, f"{prior.lower[i]:g} to {prior.upper[i]:g}", low, median, high)
     console.print(table)
+    for name, shape in plan.model.generative.context_shapes.items():
+        console.print(f"context {name}: shape {shape}", markup=False)
+    max_length = plan.model.generative.simulator.max_length
     for name, shape in found.shapes.items():
-        console.print(f"data {name}: shape {shape}", markup=False)
+        varies = f", the first axis up to {maximum(max_length)}" if name in varying(found.shapes, max_length) else ""
+        console.print(f"data {name}: shape {shape}{varies}", markup=False)
     for index, outcome in found.failures.items():
         console.print(f"simulation {index} {outcome.status.label}: {outcome.message}", style="red", markup=False)
     if found.differing:

@@ -9,7 +9,7 @@ def observation_file(wildcards):
 
 rule infer:
     input:
-        manifest=PLAN.manifest_path("round-0"),
+        manifest=PLAN.manifest_path(PLAN.prior_split),
         fits=PLAN.newest_fits,
         observation=observation_file,
     output:

@@ -16,7 +16,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +38,14 @@ class Entry:
         seed: its seed.
         theta: its parameters (parameters,).
         outcome: what became of it.
+        context: what else it depended on, by name.
     """
 
     index: int
     seed: int
     theta: np.ndarray
     outcome: Outcome
+    context: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Journal:
@@ -158,8 +160,9 @@ def _encode(entry: Entry) -> bytes:
         "exit_code": outcome.exit_code,
         "message": outcome.message,
         "shapes": {name: array.shape for name, array in outcome.data.items()},
+        "context": {name: array.shape for name, array in entry.context.items()},
     }
-    arrays = [entry.theta, *outcome.data.values()]
+    arrays = [entry.theta, *outcome.data.values(), *entry.context.values()]
     body = json.dumps(about).encode() + b"\n" + b"".join(np.asarray(array, "<f8").tobytes() for array in arrays)
     return _HEADER.pack(len(body), zlib.crc32(body)) + body
 
@@ -169,14 +172,16 @@ def _decode(body: bytes) -> Entry:
     about = json.loads(line)
     values = np.frombuffer(numbers, "<f8").astype(np.float64)
     theta, values = np.split(values, [about["parameters"]])
-    data = {}
-    for name, shape in about["shapes"].items():
-        array, values = np.split(values, [int(np.prod(shape))])
-        data[name] = array.reshape(shape)
+    data, context = {}, {}
+    # Journals of earlier versions know no contexts.
+    for shapes, arrays in ((about["shapes"], data), (about.get("context", {}), context)):
+        for name, shape in shapes.items():
+            array, values = np.split(values, [int(np.prod(shape))])
+            arrays[name] = array.reshape(shape)
     outcome = Outcome(
         Status(about["status"]), data, about["seconds"], about["attempts"], about["exit_code"], about["message"]
     )
-    return Entry(about["index"], about["seed"], theta, outcome)
+    return Entry(about["index"], about["seed"], theta, outcome, context)
 
 
 def _scan(content: bytes) -> tuple[list[Entry], int]:

@@ -180,12 +180,16 @@ def check_digests(store: Store, manifest: Manifest, description: Description) ->
     for spec in description.trained:
         for batch, digest in enumerate(manifest.chunks[spec.name]):
             if chunk_digest(store, manifest.split, spec, batch) != digest:
-                path = store.chunk(manifest.split, spec, batch)
-                raise StoreError(
-                    f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
-                    "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
-                    f"stands there now is right, delete the study's manifest of {manifest.split} to seal and train anew"
-                )
+                raise changed_chunk(store.chunk(manifest.split, spec, batch), manifest)
+
+
+def changed_chunk(path: Path, manifest: Manifest) -> StoreError:
+    """What is said of a chunk whose bytes are not those that were sealed."""
+    return StoreError(
+        f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
+        "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
+        f"stands there now is right, delete the study's manifest of {manifest.split} to seal and train anew"
+    )
 
 
 def provenance(effort: Effort, command: str) -> dict[str, Any]:
