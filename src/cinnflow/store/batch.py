@@ -107,10 +107,23 @@ def run_batch(
             else:
                 entries = _complete(batch, model, limits, inputs, given, journal, progress)
                 _commit(batch, model, entries, fingerprint)
-            journal.remove()
-            shutil.rmtree(batch.scratch, ignore_errors=True)
+            _clear(batch, journal)
         finally:
             shutil.rmtree(batch.scratch / "work", ignore_errors=True)
+
+
+def clear_scratch(batch: Batch) -> None:
+    """Removes what a job has left that was killed right after it had committed a batch."""
+    if batch.scratch.is_dir():
+        with open_journal(batch.journal) as journal:
+            if batch.committed:
+                _clear(batch, journal)
+
+
+def _clear(batch: Batch, journal: Journal) -> None:
+    """Removes the scratch folder of a batch that is committed."""
+    journal.remove()
+    shutil.rmtree(batch.scratch, ignore_errors=True)
     for folder in (batch.scratch.parent, batch.store.scratch):
         with contextlib.suppress(OSError):  # another batch still runs in it
             folder.rmdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import zarr
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import MASK, mask_of
-from cinnflow.store.description import read_description
+from cinnflow.store.description import Description, read_description
 from cinnflow.store.layout import LENGTH, SEED, STATUS, Store, StoreError
 from cinnflow.store.seal import Manifest, check_digests
 
@@ -39,6 +39,28 @@ class Simulations:
     context: dict[str, np.ndarray] = field(default_factory=dict)
     lengths: np.ndarray | None = None
     padded: tuple[str, ...] = ()
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Simulations]) -> Simulations:
+        """Simulations of one store, one after the other."""
+        first = parts[0]
+        return replace(
+            first,
+            theta=np.concatenate([part.theta for part in parts]),
+            data={name: np.concatenate([part.data[name] for part in parts]) for name in first.data},
+            context={name: np.concatenate([part.context[name] for part in parts]) for name in first.context},
+            lengths=None if first.lengths is None else np.concatenate([part.lengths for part in parts]),
+        )
+
+    def taken(self, rows: np.ndarray) -> Simulations:
+        """Some of them, by their numbers or by whether each is wanted."""
+        return replace(
+            self,
+            theta=self.theta[rows],
+            data={name: values[rows] for name, values in self.data.items()},
+            context={name: values[rows] for name, values in self.context.items()},
+            lengths=None if self.lengths is None else self.lengths[rows],
+        )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -90,7 +112,6 @@ def read_simulations(folder: Path, manifests: Sequence[Manifest]) -> Simulations
     description = read_description(store)
     if description is None:
         raise StoreError(f"there is no store {store.path}: start snakemake again, which makes it")
-    lower, upper = description.bounds
     specs = [spec.name for spec in description.trained if spec not in (SEED, STATUS)]
     parts: dict[str, list[np.ndarray]] = {name: [] for name in specs}
     for manifest in manifests:
@@ -99,15 +120,18 @@ def read_simulations(folder: Path, manifests: Sequence[Manifest]) -> Simulations
         ok = _read(group, "status", manifest) == Status.OK
         for name, arrays in parts.items():
             arrays.append(_read(group, name, manifest)[ok])
-    found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    return simulations_of(description, {name: np.concatenate(arrays) for name, arrays in parts.items()})
+
+
+def simulations_of(description: Description, found: dict[str, np.ndarray]) -> Simulations:
+    """Simulations from the arrays of a split (n, ...), by their names in the store."""
     lengths = found.get(LENGTH.name)
     data = {name: found[f"data/{name}"] for name in description.data}
     for name in description.padded:
         data[name][~mask_of(lengths, data[name].shape[1])] = 0
     return Simulations(
         description.parameters,
-        lower,
-        upper,
+        *description.bounds,
         found["theta"],
         data,
         {name: found[f"context/{name}"] for name in description.context},
