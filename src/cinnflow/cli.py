@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.description import read_description
 from cinnflow.store.layout import Store
-from cinnflow.store.progress import duration, split_progress
+from cinnflow.store.progress import duration, split_progress, time_of_files
 from cinnflow.store.verify import retry, take_back, verify
 
 PILOT_SIMULATIONS = 5
@@ -56,9 +55,10 @@ def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
     table = Table(title=f"{plan.study.study}: {plan.store.path}")
     for column in ("split", "batches", "running", "simulations", "failed", "rate", "time left"):
         table.add_column(column, justify="left" if column in ("split", "failed") else "right")
+    now = time_of_files(STORES)
     for split in plan.splits:
         size = plan.study.simulations.batch_size
-        progress = split_progress(plan.store, split, plan.batches(split), size, time.time())
+        progress = split_progress(plan.store, split, plan.batches(split), size, now)
         failed = ", ".join(f"{count} {reason}" for reason, count in progress.ended.items() if reason != Status.OK.label)
         left = progress.seconds_left
         table.add_row(

@@ -148,3 +148,14 @@ def test_arrays_that_vary_in_length_are_the_elements_whatever_stands_before_them
     assert (
         Configurator.from_data(one_batch, varying=True)({"x": np.ones((2, 9, 3))})["summary_conditions"].shape[1] == 9
     )
+
+
+def test_what_a_mask_leaves_out_may_be_nan_and_a_missing_name_is_told():
+    x = np.ones((2, 3, 1))
+    x[0, 2] = np.nan
+    mask = np.array([[True, True, False], [True, True, True]])
+    configurator = Configurator.from_data({"x": x, "dose": np.ones(2), "n_obs": mask.sum(axis=1), "mask": mask})
+    configured = configurator({"x": x, "dose": np.ones(2), "mask": mask})
+    np.testing.assert_array_equal(configured["summary_conditions"][..., 0], mask)
+    with pytest.raises(ValueError, match="data take the names x, dose, got x"):
+        configurator({"x": x})

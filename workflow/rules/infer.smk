@@ -58,8 +58,6 @@ rule predict:
     log:
         f"{PLAN.folder}/logs/predict-{{observation}}-{{batch}}.log",
     threads: SIMULATIONS.threads
-    resources:
-        mem_mb=1000,
     shell:
         "rm -f {BACKUPS}/{output:q}; "
         f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"

@@ -121,8 +121,8 @@ class Configurator:
         """Number of elements (data sets,) of each data set."""
         if MASK in arrays:
             return np.sum(arrays[MASK], axis=1)
-        first = arrays[self.to_summary[0]]
-        return np.full(len(first), first.shape[1] if first.ndim > 1 else 0)
+        simulations, elements = arrays[self.to_summary[0]].shape[:2]
+        return np.full(simulations, elements)
 
     def __call__(self, data: Data) -> dict[str, np.ndarray]:
         """Arranges data of the same names and shapes; where there is one name, an array alone needs none.
@@ -136,28 +136,29 @@ class Configurator:
         """
         needed = [name for name in self.shapes if name not in self.lengths]
         arrays = as_dict(data, *needed) if len(needed) == 1 else as_dict(data)
-        if arrays.keys() >= set(self.to_summary):
-            arrays = {name: self._counts(arrays) for name in self.lengths} | arrays
-        self._check(arrays)
+        self._check(arrays, needed)
+        arrays = {name: self._counts(arrays) for name in self.lengths} | arrays
         configured = {}
         if self.to_summary:
-            stacked = [arrays[name].reshape(*arrays[name].shape[:2], -1) for name in self.to_summary]
-            configured["summary_conditions"] = np.concatenate(stacked, axis=-1)
+            flat = [arrays[name].reshape(*arrays[name].shape[:2], -1) for name in self.to_summary]
+            stacked = np.concatenate(flat, axis=-1)
             if MASK in arrays:
-                configured["summary_mask"] = arrays[MASK].astype(bool)
+                there = configured["summary_mask"] = arrays[MASK].astype(bool)
+                stacked = np.where(there[..., None], stacked, 0)  # where nothing is, NaN may stand
+            configured["summary_conditions"] = stacked
         if self.to_direct:
             flat = [arrays[name].reshape(len(arrays[name]), -1) for name in self.to_direct]
             configured["direct_conditions"] = np.concatenate(flat, axis=-1)
         return configured
 
-    def _check(self, arrays: dict[str, np.ndarray]) -> None:
-        optional = {MASK} if self.to_summary else set()
-        if set(arrays) - optional != set(self.shapes):
+    def _check(self, arrays: dict[str, np.ndarray], needed: Sequence[str]) -> None:
+        optional = {*self.lengths, *([MASK] if self.to_summary else [])}
+        if set(arrays) - optional != set(needed):
             raise ValueError(
-                f"data take the name{'s' if len(self.shapes) > 1 else ''} {', '.join(self.shapes)}, got "
+                f"data take the name{'s' if len(needed) > 1 else ''} {', '.join(needed)}, got "
                 f"{', '.join(arrays) or 'none'}"
             )
-        first = arrays[next(iter(self.shapes))]
+        first = arrays[needed[0]]
         sizes = {
             "data sets": first.shape[:1],
             "elements": arrays[self.to_summary[0]].shape[1:2] if self.to_summary else (),

@@ -14,7 +14,7 @@ import numpy as np
 
 from cinnflow.simulation.generative_model import GenerativeModel, named_contexts
 from cinnflow.simulation.outcome import Outcome, Status
-from cinnflow.simulation.padding import common_length, pad
+from cinnflow.simulation.padding import common_length, pad, varying
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits, Task, run_all
 from cinnflow.store.description import Description, read_description, write_description
@@ -107,10 +107,23 @@ def run_batch(
             else:
                 entries = _complete(batch, model, limits, inputs, given, journal, progress)
                 _commit(batch, model, entries, fingerprint)
-            journal.remove()
-            shutil.rmtree(batch.scratch, ignore_errors=True)
+            _clear(batch, journal)
         finally:
             shutil.rmtree(batch.scratch / "work", ignore_errors=True)
+
+
+def clear_scratch(batch: Batch) -> None:
+    """Removes what a job has left that was killed right after it had committed a batch."""
+    if batch.scratch.is_dir():
+        with open_journal(batch.journal) as journal:
+            if batch.committed:
+                _clear(batch, journal)
+
+
+def _clear(batch: Batch, journal: Journal) -> None:
+    """Removes the scratch folder of a batch that is committed."""
+    journal.remove()
+    shutil.rmtree(batch.scratch, ignore_errors=True)
     for folder in (batch.scratch.parent, batch.store.scratch):
         with contextlib.suppress(OSError):  # another batch still runs in it
             folder.rmdir()
@@ -203,7 +216,8 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
     shapes = description.data_signature if description else _usual_shapes(outcomes)
     outcomes = [_of_shapes(outcome, shapes) for outcome in outcomes]
     if description is None:
-        description = Description.of(model, shapes, batch.size, fingerprint)
+        padded_names = varying(shapes, model.simulator.max_length)
+        description = Description.of(model.prior, shapes, batch.size, fingerprint, model.context_shapes, padded_names)
         if shapes:
             write_description(batch.store, description, batch.scratch / "zarr.json")
             description = read_description(batch.store) or description

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cinnflow.simulation.generative_model import GenerativeModel
-from cinnflow.simulation.padding import varying
+from cinnflow.simulation.prior import Prior
 from cinnflow.store.layout import (
     LENGTH,
     RECORDS,
@@ -57,13 +56,14 @@ class Description:
     @classmethod
     def of(
         cls,
-        model: GenerativeModel,
+        prior: Prior,
         data: Mapping[str, tuple[int, ...]],
         batch_size: int,
         fingerprint: Mapping[str, str],
+        context: Mapping[str, tuple[int, ...]] | None = None,
+        padded: Sequence[str] = (),
     ) -> Description:
-        """The description of a model's simulations that give data of these shapes."""
-        prior = model.prior
+        """The description of a prior's simulations that give data, and have contexts, of these shapes."""
         return cls(
             list(prior.names),
             [float(bound) if np.isfinite(bound) else None for bound in prior.lower],
@@ -71,8 +71,8 @@ class Description:
             {name: list(shape) for name, shape in data.items()},
             batch_size,
             dict(fingerprint),
-            {name: list(shape) for name, shape in model.context_shapes.items()},
-            varying(data, model.simulator.max_length),
+            {name: list(shape) for name, shape in (context or {}).items()},
+            list(padded),
         )
 
     @property

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.simulation.outcome import Outcome, Status
+from cinnflow.store.layout import StoreError
 
 _HEADER = struct.Struct("<II")
 _SYNC_EVERY = 1.0
@@ -87,6 +88,9 @@ def open_journal(path: Path, waiting: Callable[[], None] = lambda: None) -> Iter
     Args:
         path: the journal; it and its folder are made where they are missing.
         waiting: called once before a wait.
+
+    Raises:
+        StoreError: when the file system takes no locks.
     """
     while True:
         try:
@@ -95,11 +99,9 @@ def open_journal(path: Path, waiting: Callable[[], None] = lambda: None) -> Iter
         except FileNotFoundError:  # a process that has just committed took the folder away
             continue
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path):
                 waiting()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _lock(descriptor, fcntl.LOCK_EX, path)
             # Who had the lock before may have committed the batch and deleted the file that is open here.
             if os.fstat(descriptor).st_nlink:
                 yield Journal(path, descriptor)
@@ -123,12 +125,27 @@ def is_running(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, path)
     finally:
         os.close(descriptor)
-    return False
+
+
+def _lock(descriptor: int, kind: int, path: Path) -> bool:
+    """Locks an open file; whether that was possible without a wait that was not asked for.
+
+    Raises:
+        StoreError: when the file system takes no locks.
+    """
+    try:
+        fcntl.flock(descriptor, kind)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be locked ({error.strerror}): let `results` lie on a file system that takes locks for all "
+            "hosts that share it: NFS does, and Lustre where it is mounted with the option flock"
+        ) from error
+    return True
 
 
 def _encode(entry: Entry) -> bytes:
