@@ -25,6 +25,10 @@ from cinnflow.store.layout import (
     place,
     theta_spec,
 )
+from cinnflow.store.source import Source
+
+SOURCE = "source"
+"""The part of a fingerprint that tells simulations made elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ class Description:
 
     @classmethod
     def of(
-        cls, prior: Prior, data: Mapping[str, tuple[int, ...]], batch_size: int, fingerprint: Mapping[str, str]
+        cls, prior: Prior | Source, data: Mapping[str, tuple[int, ...]], batch_size: int, fingerprint: Mapping[str, str]
     ) -> Description:
-        """The description of a prior's simulations that give data of these shapes."""
+        """The description of simulations, of a prior or made elsewhere, that give data of these shapes."""
         return cls(
             list(prior.names),
             [float(bound) if np.isfinite(bound) else None for bound in prior.lower],
@@ -67,6 +71,11 @@ class Description:
         lower = [-np.inf if bound is None else bound for bound in self.lower]
         upper = [np.inf if bound is None else bound for bound in self.upper]
         return np.array(lower), np.array(upper)
+
+    @property
+    def imported(self) -> bool:
+        """Whether the simulations were made elsewhere, so that none of them can be run again."""
+        return SOURCE in self.fingerprint
 
     @property
     def trained(self) -> list[ArraySpec]:

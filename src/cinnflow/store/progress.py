@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch
 from cinnflow.store.journal import is_running, read_journal
-from cinnflow.store.layout import STATUS, Store, decode
+from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store, decode
 
 LATELY = 600.0
 """Seconds over which the pace of a running study is taken."""
@@ -96,7 +96,8 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
         record = store.chunk(split, STATUS, number)
         if record.exists():
             committed += 1
-            ended.update(Status(int(code)) for code in decode(STATUS, record.read_bytes(), batch_size))
+            codes = decode(STATUS, record.read_bytes(), batch_size)
+            ended.update(Status(int(code)) for code in codes if code != UNKNOWN_STATUS)
             moments.append((record.stat().st_mtime, batch_size))
         elif journalled:
             ended.update(journalled.values())
