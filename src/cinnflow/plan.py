@@ -9,9 +9,10 @@ from typing import Any
 
 from cinnflow.config import ConfigError, Study, check_study
 from cinnflow.simulation.model_file import Model, load_model
-from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint
+from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint, source_fingerprint
 from cinnflow.store.layout import Store, StoreError
 from cinnflow.store.seal import Manifest, read_manifest
+from cinnflow.store.source import Source, open_source
 
 RESULTS = Path("results")
 STORES = RESULTS / "simulations"
@@ -24,11 +25,13 @@ class Plan:
     Args:
         study: the configuration.
         model: the model file, loaded and bound.
+        source: the file of simulations made elsewhere; None where they are run.
         fingerprint: of its simulations.
     """
 
     study: Study
     model: Model
+    source: Source | None
     fingerprint: Fingerprint
 
     @classmethod
@@ -36,14 +39,18 @@ class Plan:
         """The plan of a configuration.
 
         Raises:
-            ConfigError, ModelError: when either cannot be used, before anything has run.
+            ConfigError, ModelError, SourceError: when one of them cannot be used, before anything has run.
         """
         study = check_study(raw, source)
         for name, path in study.observations.items():
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
         model = load_model(study.model, study.model_options)
-        return cls(study, model, fingerprint(model, study.model_options, study.seed))
+        if study.simulations.source is None:
+            return cls(study, model, None, fingerprint(model, study.model_options, study.seed))
+        found = open_source(study.simulations.source, model.generative and model.generative.prior)
+        found.splits(study.simulations.test)
+        return cls(study, model, found, source_fingerprint(found, study.simulations.test))
 
     @property
     def folder(self) -> Path:
@@ -52,8 +59,8 @@ class Plan:
 
     @property
     def model_path(self) -> str:
-        """The model file, as the configuration names it."""
-        return self.study.model
+        """The model file, as the configuration names it; empty for none."""
+        return self.study.model or ""
 
     @property
     def report(self) -> Path:
@@ -68,7 +75,7 @@ class Plan:
     @property
     def rounds(self) -> list[str]:
         """Names of the splits that are trained on."""
-        return [f"round-{number}" for number in range(self.study.simulations.rounds)]
+        return [f"round-{number}" for number in range(1 if self.source else self.study.simulations.rounds)]
 
     @property
     def splits(self) -> list[str]:
@@ -93,10 +100,19 @@ class Plan:
         rounds = self.rounds if self.study.training.regime == "rounds" else self.rounds[-1:]
         return [fit.parent / "history.csv" for name in rounds for fit in self.fits(name)]
 
+    def simulations(self, split: str) -> int:
+        """How many simulations the study has of a split: whole batches, unless they were made elsewhere."""
+        if self.source:
+            return len(self.source.splits(self.study.simulations.test)[split])
+        return self.batches(split) * self.study.simulations.batch_size
+
     def batches(self, split: str) -> int:
         """How many batches the study wants of a split."""
         simulations = self.study.simulations
-        wanted = simulations.test if split == "test" else simulations.per_round
+        if self.source:
+            wanted = self.simulations(split)
+        else:
+            wanted = simulations.test if split == "test" else simulations.per_round
         return math.ceil(wanted / simulations.batch_size)
 
     def status_chunks(self, split: str) -> list[Path]:
@@ -126,6 +142,8 @@ class Plan:
 
     def rounded(self) -> list[str]:
         """A line for each budget that is no multiple of the batch size."""
+        if self.source:
+            return []
         size = self.study.simulations.batch_size
         wanted = {"per_round": self.study.simulations.per_round, "test": self.study.simulations.test}
         return [
@@ -167,12 +185,14 @@ class Plan:
         """The configuration without what says only how simulations are run: what the report shows and depends on."""
         config = self.study.model_dump()
         for key in ("threads", "timeout", "attempts", "keep_failed"):
-            del config["simulations"][key]
+            config["simulations"].pop(key, None)
         return config
 
     @property
     def readme(self) -> Path | None:
         """The model's own README, where it has one."""
+        if not self.study.model:
+            return None
         path = Path(self.study.model).parent / "README.md"
         return path if path.is_file() else None
 

@@ -62,6 +62,6 @@ rule draws:
     resources:
         mem_mb=4000,
     shell:
-        "{STEP}.draws --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model {MODEL:q}"
+        "{STEP}.draws --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --draws {params.draws} --seed {params.seed} --threads {threads}"
         " --out $(dirname {output:q}) 2> {log:q}"

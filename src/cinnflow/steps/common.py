@@ -12,10 +12,11 @@ from cinnflow.inference.observation import ObservationError
 from cinnflow.simulation.model_file import ModelError
 from cinnflow.simulation.prior import PriorError
 from cinnflow.store.layout import StoreError
+from cinnflow.store.source import SourceError
 
 log = logging.getLogger("cinnflow")
 
-PLAIN = (ConfigError, ModelError, ObservationError, PriorError, StoreError)
+PLAIN = (ConfigError, ModelError, ObservationError, PriorError, SourceError, StoreError)
 """Errors whose message tells a user all there is to know."""
 
 
