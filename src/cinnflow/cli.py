@@ -146,7 +146,8 @@ def _check_source(plan: Plan, source: Source, args: argparse.Namespace, console:
     failed = source.simulations - counts[Status.OK.label]
     if failed:
         console.print(
-            f"{failed} simulations are not finite: they are kept as failed, and never trained on", style="red"
+            f"not finite: {failed} of {source.simulations} simulations, kept as failed and never trained on",
+            style="red",
         )
     return 0
 

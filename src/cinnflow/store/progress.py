@@ -6,6 +6,8 @@ import contextlib
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
+
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch
 from cinnflow.store.journal import is_running, read_journal
@@ -88,7 +90,7 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
     """
     ended: Counter[Status] = Counter()
     moments: list[tuple[float, int]] = []
-    committed = running = 0
+    committed = running = nothing = 0
     for number in range(batches):
         # The journal first: a batch that is committed meanwhile has its record by the time that its journal goes.
         journal = Batch(store, split, number, batch_size).journal
@@ -98,6 +100,7 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
             committed += 1
             codes = decode(STATUS, record.read_bytes(), batch_size)
             ended.update(Status(int(code)) for code in codes if code != UNKNOWN_STATUS)
+            nothing += int(np.count_nonzero(codes == UNKNOWN_STATUS))
             moments.append((record.stat().st_mtime, batch_size))
         elif journalled:
             ended.update(journalled.values())
@@ -113,7 +116,7 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
         batches,
         committed,
         running,
-        batches * batch_size,
+        batches * batch_size - nothing,
         {status.label: count for status, count in sorted(ended.items())},
         finished / span if finished and span > 0 else None,
     )
