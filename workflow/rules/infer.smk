@@ -46,49 +46,46 @@ rule pairs:
         "{STEP}.pairs --posterior {input.posterior:q} --figure {output.figure:q} 2> {log:q}"
 
 
-# Simulations made elsewhere have no simulator that could predict.
-if not PLAN.source:
-
-    rule predict:
-        input:
-            posterior=rules.infer.output.posterior,
-        output:
-            update(f"{PREDICTIVE_STORE}/predictive-{{observation}}/status/c/{{batch}}"),
-        params:
-            simulations=PLAN.study.posterior.predictive,
-        wildcard_constraints:
-            batch=r"\d+",
-        log:
-            f"{PLAN.folder}/logs/predict-{{observation}}-{{batch}}.log",
-        threads: SIMULATIONS.threads
-        resources:
-            mem_mb=1000,
-        shell:
-            "rm -f {BACKUPS}/{output:q}; "
-            f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
-            " --meaning {PLAN.store.name:q} --split predictive-{wildcards.observation} --batch {wildcards.batch}"
-            " --batch-size {PLAN.predictive_batch_size} --simulations {params.simulations} --model={MODEL:q}"
-            " --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed} --threads {threads} --timeout {TIMEOUT}"
-            " --attempts {SIMULATIONS.attempts} --posterior {input.posterior:q} 2> {log:q}"
+rule predict:
+    input:
+        posterior=rules.infer.output.posterior,
+    output:
+        update(f"{PREDICTIVE_STORE}/predictive-{{observation}}/status/c/{{batch}}"),
+    params:
+        simulations=PLAN.study.posterior.predictive,
+    wildcard_constraints:
+        batch=r"\d+",
+    log:
+        f"{PLAN.folder}/logs/predict-{{observation}}-{{batch}}.log",
+    threads: SIMULATIONS.threads
+    resources:
+        mem_mb=1000,
+    shell:
+        "rm -f {BACKUPS}/{output:q}; "
+        f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
+        " --meaning {PLAN.store.name:q} --split predictive-{wildcards.observation} --batch {wildcards.batch}"
+        " --batch-size {PLAN.predictive_batch_size} --simulations {params.simulations} --model={MODEL:q}"
+        " --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed} --threads {threads} --timeout {TIMEOUT}"
+        " --attempts {SIMULATIONS.attempts} --posterior {input.posterior:q} 2> {log:q}"
 
 
-    rule predictive:
-        input:
-            batches=[f"{PREDICTIVE_STORE}/predictive-{{observation}}/status/c/{n}" for n in range(PLAN.predictive_batches)],
-            observation=observation_file,
-            module=MODULES / "predictive.py",
-        output:
-            table=f"{OBSERVATIONS}/{{observation}}/predictive.csv",
-            figure=f"{OBSERVATIONS}/{{observation}}/predictive.png",
-        params:
-            observation=observation_file,
-            code=PLAN.code("read_observation"),
-            simulations=PLAN.study.posterior.predictive,
-        log:
-            f"{PLAN.folder}/logs/predictive-{{observation}}.log",
-        localrule: True
-        shell:
-            f"{{STEP}}.predictive --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
-            " --split predictive-{wildcards.observation} --batches {PLAN.predictive_batches}"
-            " --batch-size {PLAN.predictive_batch_size} --model={MODEL:q} --options {MODEL_OPTIONS:q}"
-            " --observation {input.observation:q} --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
+rule predictive:
+    input:
+        batches=[f"{PREDICTIVE_STORE}/predictive-{{observation}}/status/c/{n}" for n in range(PLAN.predictive_batches)],
+        observation=observation_file,
+        module=MODULES / "predictive.py",
+    output:
+        table=f"{OBSERVATIONS}/{{observation}}/predictive.csv",
+        figure=f"{OBSERVATIONS}/{{observation}}/predictive.png",
+    params:
+        observation=observation_file,
+        code=PLAN.code("read_observation"),
+        simulations=PLAN.study.posterior.predictive,
+    log:
+        f"{PLAN.folder}/logs/predictive-{{observation}}.log",
+    localrule: True
+    shell:
+        f"{{STEP}}.predictive --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
+        " --split predictive-{wildcards.observation} --batches {PLAN.predictive_batches}"
+        " --batch-size {PLAN.predictive_batch_size} --model={MODEL:q} --options {MODEL_OPTIONS:q}"
+        " --observation {input.observation:q} --table {output.table:q} --figure {output.figure:q} 2> {log:q}"

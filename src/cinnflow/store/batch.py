@@ -57,7 +57,7 @@ class Batch:
     @property
     def committed(self) -> bool:
         """Whether the batch is in the store."""
-        return self.number in self.store.committed(self.split)
+        return self.store.chunk(self.split, STATUS, self.number).exists()
 
 
 def run_batch(
