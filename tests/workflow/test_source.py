@@ -51,7 +51,7 @@ def test_it_runs_to_its_report(study: Workflow) -> None:
     assert study.succeed() == AFTER_SEAL
     assert study.plan() == {}
     text = (study.results / "report.html").read_text()
-    for words in ("data/sims.npz", "1 not finite", "No predictive check"):
+    for words in ("data/sims.npz", "about a, b?", "1 not finite", "No predictive check"):
         assert words in text
     assert not (study.results / "observations/first/predictive.png").exists()
     # The seed is that of training: no simulation depends on it.

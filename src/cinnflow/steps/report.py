@@ -45,7 +45,7 @@ def _report(args: argparse.Namespace) -> None:
     simulating = {"simulating, added up over all cores": sum(seal["seconds"] for seal in seals.values())}
     content = Content(
         study=plan.study.study,
-        readme=args.readme[0].read_text() if args.readme else plan.model.module.__doc__ or "",
+        readme=args.readme[0].read_text() if args.readme else plan.model.module.__doc__ or _about_source(plan),
         config=plan.meaning,
         manifests={split: {"counts": plan.read(split).counts} for split in plan.splits},
         provenance=_provenance(seals, args.fingerprint, plan),
@@ -57,6 +57,19 @@ def _report(args: argparse.Namespace) -> None:
     )
     place(args.report, build(content).encode(), args.report.with_suffix(".temporary"))
     say(f"the report is in {args.report}")
+
+
+def _about_source(plan: Plan) -> str:
+    """What stands in place of a model's README where simulations were made elsewhere."""
+    if plan.source is None:
+        return ""
+    source = plan.source
+    data = ", ".join(f"{name} {shape}" for name, shape in source.data.items())
+    return (
+        f"# {plan.study.study}\n\nWhat do the observations say about {', '.join(source.names)}?\n\n"
+        f"The simulations were made elsewhere: {source.simulations} in `{source.path}`, of which the last "
+        f"{plan.study.simulations.test} are held out. One simulation gives {data}."
+    )
 
 
 def _provenance(seals: dict, fingerprint: dict[str, str], plan: Plan) -> dict:

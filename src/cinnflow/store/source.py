@@ -102,7 +102,7 @@ def open_source(path: str | Path, prior: Prior | None = None) -> Source:
         SourceError: when the file is not there, cannot be read, lacks an array, or its parts contradict each other.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
+    if path.suffix.lower() not in FORMATS:
         raise SourceError(f"simulations.source: got {str(path)!r}; takes a file in {', '.join(FORMATS)}")
     if not path.is_file():
         raise SourceError(f"simulations.source: got {str(path)!r}; takes the path of a file that exists")
@@ -117,7 +117,7 @@ def open_source(path: str | Path, prior: Prior | None = None) -> Source:
 def _opened(path: Path) -> Iterator[Archive]:
     with contextlib.ExitStack() as stack:
         with _reading(path):
-            archive = stack.enter_context(FORMATS[path.suffix](path))
+            archive = stack.enter_context(FORMATS[path.suffix.lower()](path))
         yield archive
 
 
