@@ -25,7 +25,6 @@ from cinnflow.store.layout import (
     place,
     theta_spec,
 )
-from cinnflow.store.source import Source
 
 SOURCE = "source"
 """The part of a fingerprint that tells simulations made elsewhere."""
@@ -53,9 +52,9 @@ class Description:
 
     @classmethod
     def of(
-        cls, prior: Prior | Source, data: Mapping[str, tuple[int, ...]], batch_size: int, fingerprint: Mapping[str, str]
+        cls, prior: Prior, data: Mapping[str, tuple[int, ...]], batch_size: int, fingerprint: Mapping[str, str]
     ) -> Description:
-        """The description of simulations, of a prior or made elsewhere, that give data of these shapes."""
+        """The description of a prior's simulations that give data of these shapes."""
         return cls(
             list(prior.names),
             [float(bound) if np.isfinite(bound) else None for bound in prior.lower],

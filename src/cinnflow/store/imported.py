@@ -76,7 +76,9 @@ def check_rows(source: Source, rows: range) -> np.ndarray:
 
 
 def _describe(store: Store, source: Source, batch_size: int, fingerprint: Mapping[str, str]) -> Description:
-    description = Description.of(source, source.data, batch_size, fingerprint)
+    lower, upper = ([float(b) if np.isfinite(b) else None for b in bounds] for bounds in (source.lower, source.upper))
+    data = {name: list(shape) for name, shape in source.data.items()}
+    description = Description(source.names, lower, upper, data, batch_size, dict(fingerprint))
     write_description(store, description, store.scratch / "zarr.json")
     return read_description(store) or description
 
