@@ -2,12 +2,14 @@
 
 A pass reads every simulation once, in a random order of chunks that are shuffled sixteen at a time, and sums batches
 of 256: what a training epoch is without a network. The memmap is a file of theta and one of the data, as they are and
-without checks; of the store every chunk's checksum is checked. Each kind of pass runs twice in a process of its own,
-and the second is told, which finds as much in the system's cache as fits there.
+without checks; the store is read as training reads it, every chunk compared with its digest. Each kind of pass runs
+twice in a process of its own, and the second is told, which finds as much in the system's cache as fits there.
 
-    python benchmarks/streaming.py [--simulations 1000000] [--floats 100] [--limit 1000]
+    python benchmarks/streaming.py [--simulations 1000000] [--floats 100] [--limit 1000] [--train 2000]
 
 With --limit the passes run in so many megabytes of address space, which the store may be several times as large as.
+With --train, the step of rule `train` then fits a network for one epoch with so many megabytes, and its peak is told;
+for a hard limit start all of this in a control group, `systemd-run --user --scope -p MemoryMax=2G python ...`.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ import numpy as np
 from studies import run, show
 from synthetic_store import describe, megabytes, synthetic_batches, write_store
 
-from cinnflow.store.description import read_description
-from cinnflow.store.layout import Store, decode
+from cinnflow.config import Network, Training
+from cinnflow.store.layout import Store
+from cinnflow.store.seal import read_manifest
+from cinnflow.store.stored_simulations import StoredSimulations
 
 CHUNK, CHUNKS_AT_ONCE, BATCH = 1024, 16, 256
 
@@ -40,6 +44,7 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=1_000_000, help="rounded up to whole chunks of 1024")
     parser.add_argument("--floats", type=int, default=100, help="data of one simulation")
     parser.add_argument("--limit", type=int, help="megabytes of address space for each pass")
+    parser.add_argument("--train", type=int, help="megabytes for one epoch of training, which is left out without")
     parser.add_argument("--pass", choices=PASSES, dest="kind", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -54,7 +59,9 @@ def compare(args: argparse.Namespace, folder: Path) -> None:
     """Prints the table of all kinds of pass over the same simulations."""
     chunks = -(-args.simulations // CHUNK)
     start = time.process_time()
-    write_store(store_in(folder), chunks, args.floats, CHUNK)
+    manifest = write_store(store_in(folder), chunks, args.floats, CHUNK)
+    manifest_in(folder).parent.mkdir()
+    manifest_in(folder).write_text(manifest.text())
     written = time.process_time() - start
     write_memmaps(folder, chunks, args.floats)
     rows = []
@@ -71,6 +78,28 @@ def compare(args: argparse.Namespace, folder: Path) -> None:
         f"{written:.1f} s of CPU time" + (f"; passes limited to {args.limit} MB" if args.limit else ""),
         rows,
     )
+    if args.train:
+        show(f"One epoch of training with {args.train} MB", [train(folder, args.train)])
+
+
+def train(folder: Path, memory: int) -> dict[str, object]:
+    """One line about the step of rule `train`, in a process of its own."""
+    network = Network.model_validate({"summary": {"type": "none"}, "inference": {"num_coupling_layers": 2}})
+    training = Training.model_validate({"regime": "offline", "epochs": 1, "batch_size": BATCH})
+    command = [sys.executable, "-m", "cinnflow.steps.train", "--stores", str(store_in(folder).path.parent)]
+    command += ["--manifests", str(manifest_in(folder)), "--meaning", store_in(folder).name, "--model=", "--options={}"]
+    command += ["--network", network.model_dump_json(), "--training", training.model_dump_json(), "--seed", "1"]
+    command += ["--member", "0", "--threads", "2", "--memory", str(memory)]
+    (folder / "fit/member-0").mkdir(parents=True)
+    command += ["--fit", str(folder / "fit/member-0/network.keras"), "--history", str(folder / "fit/member-0/h.csv")]
+    cost, _ = run(folder, command)
+    about = json.loads((folder / "fit/member-0/training.json").read_text())
+    return {
+        "streamed": about["streamed"],
+        "wall time (s)": cost.wall,
+        "CPU time (s)": cost.cpu,
+        "peak memory (MB)": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000,
+    }
 
 
 def run_passes(read: Read, chunks: int, limit: int | None) -> None:
@@ -107,12 +136,11 @@ def from_memmap(folder: Path) -> Read:
 
 def from_store(folder: Path) -> Read:
     """Chunks of the store."""
-    store = store_in(folder)
-    description = read_description(store)
-    specs = [spec for spec in description.trained if spec.name in ("theta", "data/x")]
+    stored = StoredSimulations(store_in(folder).path.parent, [read_manifest(manifest_in(folder))])
 
     def read(chunk: int) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(decode(spec, store.chunk("round-0", spec, chunk).read_bytes(), CHUNK) for spec in specs)
+        simulations = stored.read(chunk)
+        return simulations.theta, simulations.data["x"]
 
     return read
 
@@ -134,6 +162,11 @@ def write_memmaps(folder: Path, chunks: int, floats: int) -> None:
 def store_in(folder: Path) -> Store:
     """The store of a benchmark's folder."""
     return Store(folder / "simulations" / "synthetic-00000000.zarr")
+
+
+def manifest_in(folder: Path) -> Path:
+    """The manifest of that store's one split."""
+    return folder / "manifest" / "round-0.json"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cinnflow.config import ConfigError, Study, check_study
+from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint, source_fingerprint
 from cinnflow.store.layout import Store, StoreError
@@ -46,11 +47,21 @@ class Plan:
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
         model = load_model(study.model, study.model_options)
-        if study.simulations.source is None:
-            return cls(study, model, None, fingerprint(model, study.model_options, study.seed))
-        found = open_source(study.simulations.source, model.generative and model.generative.prior)
-        found.splits(study.simulations.test)
-        return cls(study, model, found, source_fingerprint(found, study.simulations.test))
+        if study.simulations.source is not None:
+            found = open_source(study.simulations.source, model.generative and model.generative.prior)
+            found.splits(study.simulations.test)
+            return cls(study, model, found, source_fingerprint(found, study.simulations.test))
+        if study.training.simulates and isinstance(model.generative.simulator, ExternalSimulator):
+            raise ConfigError(
+                f"{source}: training.regime: got {study.training.regime!r}, where training simulates; an external "
+                "program takes rounds or offline, which simulate in jobs of their own and keep what is finished"
+            )
+        if model.generative.simulator.max_length and study.network.summary.type == "none":
+            raise ConfigError(
+                f"{source}: network.summary.type: got 'none', but the model's data vary in length (max_length); takes "
+                "a summary network: deep_set, set_transformer or time_series"
+            )
+        return cls(study, model, None, fingerprint(model, study.model_options, study.seed))
 
     @property
     def folder(self) -> Path:
@@ -74,8 +85,11 @@ class Plan:
 
     @property
     def rounds(self) -> list[str]:
-        """Names of the splits that are trained on."""
-        return [f"round-{number}" for number in range(1 if self.source else self.study.simulations.rounds)]
+        """Names of the splits that are trained on; none where training simulates by itself."""
+        if self.source:
+            return ["round-0"]
+        rounds = 0 if self.study.training.simulates else self.study.simulations.rounds
+        return [f"round-{number}" for number in range(rounds)]
 
     @property
     def splits(self) -> list[str]:
@@ -83,22 +97,29 @@ class Plan:
         return [*self.rounds, "test"]
 
     @property
+    def prior_split(self) -> str:
+        """A split whose parameters stand for the prior."""
+        return self.splits[0]
+
+    @property
+    def stages(self) -> list[str]:
+        """Folders of the study's fits, in their order: one a round with the regime rounds, else a single one."""
+        return self.rounds if self.study.training.regime == "rounds" else [""]
+
+    @property
     def newest_fits(self) -> list[Path]:
         """The .keras files, one a member, of the fit that results are computed from."""
-        return self.fits(self.rounds[-1])
+        return self.fits(self.stages[-1])
 
-    def fits(self, last_round: str) -> list[Path]:
-        """The .keras files of the fit to all rounds up to one."""
-        folder = self.folder / "fit"
-        if self.study.training.regime == "rounds":
-            folder = folder / last_round
+    def fits(self, stage: str) -> list[Path]:
+        """The .keras files of the fit at one of the stages."""
+        folder = self.folder / "fit" / stage
         return [folder / f"member-{member}" / "network.keras" for member in range(self.study.training.ensemble)]
 
     @property
     def histories(self) -> list[Path]:
         """What every training of the study has written, from the first round on."""
-        rounds = self.rounds if self.study.training.regime == "rounds" else self.rounds[-1:]
-        return [fit.parent / "history.csv" for name in rounds for fit in self.fits(name)]
+        return [fit.parent / "history.csv" for stage in self.stages for fit in self.fits(stage)]
 
     def simulations(self, split: str) -> int:
         """How many simulations the study has of a split: whole batches, unless they were made elsewhere."""
@@ -145,7 +166,9 @@ class Plan:
         if self.source:
             return []
         size = self.study.simulations.batch_size
-        wanted = {"per_round": self.study.simulations.per_round, "test": self.study.simulations.test}
+        wanted = {"test": self.study.simulations.test}
+        if self.rounds:
+            wanted["per_round"] = self.study.simulations.per_round
         return [
             f"simulations.{key}: {value} is rounded up to {math.ceil(value / size) * size}, whole batches of {size}"
             for key, value in wanted.items()

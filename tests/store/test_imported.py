@@ -21,6 +21,7 @@ from cinnflow.store.progress import split_progress
 from cinnflow.store.reader import read_failures, read_simulations
 from cinnflow.store.seal import seal
 from cinnflow.store.source import SourceError, open_source
+from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.store.verify import take_back, verify
 
 RNG = np.random.default_rng(0)
@@ -73,6 +74,17 @@ def test_no_row_is_lost_and_none_that_is_not_finite_is_trained_on(tmp_path_facto
     np.testing.assert_array_equal(np.flatnonzero(status == Status.NOT_FINITE), bad)
     np.testing.assert_array_equal(check_rows(source, range(rows)), status)
     assert not store.scratch.exists()
+
+
+def test_a_batch_without_any_finite_row_is_read_as_none(tmp_path):
+    x = X.copy()
+    x[8:16] = np.nan
+    source = save(tmp_path, x=x)
+    store, _ = take(tmp_path, source)
+    stored = StoredSimulations(store.path.parent, seal_both(store, source))
+    assert len(stored) == 29
+    assert len(stored.read(1).theta) == 0
+    np.testing.assert_array_equal(stored.read_all().data["x"], np.delete(x, range(8, 16), axis=0))
 
 
 def test_a_sealed_split_opens_in_xarray_with_just_the_rows_that_there_are(tmp_path):
