@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinnflow.config import ConfigError, Study, check_study, read_raw, schema
+from cinnflow.config import OF_RUNNING, SOURCE_BATCH_SIZE, ConfigError, Study, check_study, read_raw, schema
 
 ROOT = Path(__file__).parent.parent
 LEAST = {"study": "mine", "model": "model.py"}
@@ -63,6 +63,23 @@ def test_a_mistake_is_told_by_its_key_what_it_got_and_what_it_takes(wrong, says)
         check_study(LEAST | wrong, "config.yaml")
     assert says in str(error.value)
     assert str(error.value).startswith("config.yaml cannot be used:")
+
+
+def test_simulations_made_elsewhere_need_no_model():
+    study = check_study({"study": "mine", "simulations": {"source": "sims.h5", "test": 100}})
+    assert (study.model, study.simulations.batch_size) == (None, SOURCE_BATCH_SIZE)
+    assert not set(OF_RUNNING) & set(study.model_dump()["simulations"])
+    assert check_study(study.model_dump()) == study
+    assert check_study(LEAST | {"simulations": {"source": "sims.h5", "batch_size": 8}}).simulations.batch_size == 8
+    with pytest.raises(ConfigError, match=r"model: is missing"):
+        check_study({"study": "mine", "model": None, "simulations": {"source": None}})
+
+
+@pytest.mark.parametrize("key", OF_RUNNING)
+def test_settings_of_simulations_that_are_run_are_refused_beside_a_source(key):
+    default = getattr(check_study(LEAST).simulations, key)
+    with pytest.raises(ConfigError, match=rf"simulations.{key}: got {default}; takes no value beside simulations.sour"):
+        check_study(LEAST | {"simulations": {"source": "sims.h5", key: default}})
 
 
 def test_every_mistake_is_told_at_once():

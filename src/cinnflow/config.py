@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 
 class ConfigError(ValueError):
@@ -32,14 +42,27 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+OF_RUNNING = ("rounds", "per_round", "threads", "timeout", "attempts", "keep_failed")
+"""Settings of simulations that are run here; those of a file are all there, and nothing runs."""
+
+SOURCE_BATCH_SIZE = 1024
+
+
 class Simulations(Section):
     """How many simulations a study wants, and how they are run."""
 
+    source: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="an HDF5 or NPZ file of simulations made elsewhere, instead of running any; its last `test` rows "
+        "are held out, the others are round-0",
+    )
     rounds: PositiveInt = Field(
         2, description="rounds of simulations; each adds to the ones before (regimes rounds and offline)"
     )
     per_round: PositiveInt = Field(2048, description="simulations in a round (rounded up to whole batches; likewise)")
-    batch_size: PositiveInt = Field(128, description="simulations that one job runs; one chunk of each array")
+    batch_size: PositiveInt = Field(
+        128, description=f"simulations that one job runs; one chunk of each array ({SOURCE_BATCH_SIZE} with a source)"
+    )
     test: PositiveInt = Field(512, description="held-out simulations for the diagnostics (rounded up to whole batches)")
     threads: PositiveInt = Field(1, description="simulations that one batch job runs at the same time")
     timeout: PositiveFloat | None = Field(None, description="seconds after which one simulation is ended")
@@ -48,6 +71,26 @@ class Simulations(Section):
     keep_failed: Count = Field(
         0, description="working folders of failed simulations to keep beside the store, of each split"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_of_a_source_come_in_large_batches(cls, simulations: Any) -> Any:
+        if isinstance(simulations, dict) and simulations.get("source") is not None:
+            return {"batch_size": SOURCE_BATCH_SIZE, **simulations}
+        return simulations
+
+    @field_validator(*OF_RUNNING)
+    @classmethod
+    def _nothing_runs_with_a_source(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("source") is not None:
+            raise ValueError("no value beside simulations.source, since no simulation is run")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _without_settings_of_running(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study with a source survives its own dump, and shows no settings that mean nothing."""
+        unused = OF_RUNNING if self.source is not None else ()
+        return {key: value for key, value in dump(self).items() if key not in unused}
 
 
 Activation = Literal["swish", "relu", "elu", "gelu", "tanh", "selu", "softplus"]
@@ -245,7 +288,7 @@ class Study(Section):
     """One study: a model, a simulation budget, a network, a training regime, diagnostics and observations."""
 
     study: str = Field(description="name of the study; its results stand in results/<study>/")
-    model: str = Field(description="path of the model file")
+    model: str | None = Field(description="path of the model file; null with simulations.source")
     model_options: dict[str, Any] = Field({}, description="keyword arguments for the model file's build()")
     seed: Count = Field(2026, description="seed of every random draw of the study")
     simulations: Simulations = Simulations()
@@ -254,6 +297,24 @@ class Study(Section):
     diagnostics: Diagnostics = Diagnostics()
     posterior: Posterior = Posterior()
     observations: dict[str, str] = Field({}, description="observed data: a name, and the path of its file")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_source_needs_no_model(cls, study: Any) -> Any:
+        if not isinstance(study, dict) or study.get("model") is not None:
+            return study
+        simulations = study.get("simulations")
+        elsewhere = isinstance(simulations, dict) and simulations.get("source") is not None
+        others = {key: value for key, value in study.items() if key != "model"}
+        return {**others, "model": None} if elsewhere else others
+
+    @field_validator("training")
+    @classmethod
+    def _training_makes_no_simulations_beside_a_source(cls, training: Training, info: ValidationInfo) -> Training:
+        simulations = info.data.get("simulations")
+        if training.simulates and simulations is not None and simulations.source is not None:
+            raise ValueError("the regime rounds or offline beside simulations.source, since no simulation is run")
+        return training
 
     @field_validator("study")
     @classmethod

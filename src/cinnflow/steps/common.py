@@ -13,11 +13,21 @@ from cinnflow.simulation.context import ContextError
 from cinnflow.simulation.model_file import ModelError
 from cinnflow.simulation.prior import PriorError
 from cinnflow.store.layout import StoreError
+from cinnflow.store.source import SourceError
 from cinnflow.training.errors import TrainingError
 
 log = logging.getLogger("cinnflow")
 
-PLAIN = (ConfigError, ContextError, ModelError, ObservationError, PriorError, StoreError, TrainingError)
+PLAIN = (
+    ConfigError,
+    ContextError,
+    ModelError,
+    ObservationError,
+    PriorError,
+    SourceError,
+    StoreError,
+    TrainingError,
+)
 """Errors whose message tells a user all there is to know."""
 
 

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--stores", type=Path, required=True, help="the folder of all stores")
     parser.add_argument("--manifest", type=Path, required=True, help="of a split from the prior")
     parser.add_argument("--fits", type=Path, nargs="+", required=True, help="the .keras file of each member")
-    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--model", required=True, help="the model file; empty for none")
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--observation", type=Path, required=True, help="the file of observed data")
