@@ -12,7 +12,7 @@ from studies import OF_DRAWS, OF_OBSERVATION, Workflow, content
 
 pytestmark = pytest.mark.workflow
 
-AFTER_DRAWS = Counter([*OF_DRAWS, "draws", "report"])
+AFTER_DRAWS = Counter([*OF_DRAWS, "draws", "misspecification", "report"])
 AFTER_OBSERVATION = Counter([*OF_OBSERVATION, "report"])
 AFTER_FIT = AFTER_DRAWS | AFTER_OBSERVATION
 """What a new fit makes stale, beside the losses."""
@@ -127,7 +127,7 @@ def test_settings_of_one_diagnostic(study: Workflow) -> None:
     assert study.plan() == {"sbc": 1, "report": 1}
 
 
-@pytest.mark.parametrize("name", [*OF_DRAWS, "failures", "losses", "pairs", "predictive"])
+@pytest.mark.parametrize("name", [*OF_DRAWS, "failures", "losses", "misspecification", "pairs", "predictive"])
 def test_code_of_one_diagnostic(study: Workflow, name: str) -> None:
     module = study.source / f"diagnostics/{name}.py"
     code = module.read_text()

@@ -27,6 +27,9 @@ rule train:
         network=as_json(NETWORK),
         training=as_json(TRAINING),
         seed=PLAN.study.seed,
+        # Where the summary network is a class of the model file, that class's code counts too.
+        model=[MODEL] if PLAN.own_network else [],
+        code=PLAN.code(PLAN.own_network) if PLAN.own_network else "",
         rounds=rounds_of,
     wildcard_constraints:
         stage=r"(round-\d+/)?",
@@ -39,7 +42,8 @@ rule train:
         gpu=0,
     shell:
         "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --network {params.network:q}"
-        " --training {params.training:q} --seed {params.seed} --member {wildcards.member} --warm-start {input.before:q} --threads {threads}"
+        " --training {params.training:q} --seed {params.seed} --member {wildcards.member} --warm-start {input.before:q}"
+        " --model {params.model:q} --threads {threads}"
         " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from cinnflow.config import ConfigError
+from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
 from cinnflow.inference.observation import ObservationError
 from cinnflow.simulation.model_file import ModelError
 from cinnflow.simulation.prior import PriorError
@@ -15,7 +16,15 @@ from cinnflow.store.layout import StoreError
 
 log = logging.getLogger("cinnflow")
 
-PLAIN = (ConfigError, ModelError, ObservationError, PriorError, StoreError)
+PLAIN = (
+    ConfigError,
+    ModelError,
+    ObservationError,
+    PosteriorFileError,
+    PriorError,
+    StoreError,
+    SummaryNetworkError,
+)
 """Errors whose message tells a user all there is to know."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.config import Network, Training
+from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.progress import duration
 from cinnflow.store.reader import read_simulations
@@ -30,6 +31,9 @@ def main() -> None:
     parser.add_argument("--training", type=Training.model_validate_json, required=True, help="likewise")
     parser.add_argument("--seed", type=int, required=True, help="of the study")
     parser.add_argument("--member", type=int, required=True, help="which member of the ensemble")
+    parser.add_argument(
+        "--model", type=Path, nargs="*", default=[], help="the model file, where a network is its class"
+    )
     parser.add_argument("--warm-start", type=Path, nargs="*", default=[], help="the fit of the round before")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--fit", type=Path, required=True, help="the .keras file to write")
@@ -40,7 +44,11 @@ def main() -> None:
 def _train(args: argparse.Namespace) -> None:
     simulations = read_simulations(args.stores, [read_manifest(path) for path in args.manifests])
 
+    own = getattr(import_model(args.model[0]), args.network.summary.type) if args.model else None
+
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
+    import keras
+
     from cinnflow.inference.amortized_posterior import AmortizedPosterior
     from cinnflow.training.device import use_device
     from cinnflow.training.fit import fit
@@ -58,6 +66,10 @@ def _train(args: argparse.Namespace) -> None:
             left = (args.training.epochs - epoch.epoch) * (time.monotonic() - start) / epoch.epoch
             say(f"training {name}: {line}, at most {duration(left)} left")
 
+    seed = int(np.random.SeedSequence([args.seed, args.member]).generate_state(1)[0])
+    if own is not None:
+        # A layer of the user's own may draw its first weights from the global generators alone.
+        keras.utils.set_random_seed(seed)
     posterior = fit(
         simulations.theta,
         simulations.data,
@@ -66,7 +78,8 @@ def _train(args: argparse.Namespace) -> None:
         upper=simulations.upper,
         network=args.network,
         training=args.training,
-        seed=int(np.random.SeedSequence([args.seed, args.member]).generate_state(1)[0]),
+        seed=seed,
+        own_summary=own,
         warm_start=AmortizedPosterior.load(args.warm_start[0]) if args.warm_start else None,
         history_path=args.history,
         on_epoch=follow,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from cinnflow import config
@@ -26,6 +27,7 @@ def fit(
     network: config.Network,
     training: config.Training,
     seed: int,
+    own_summary: Callable[..., keras.Layer] | None = None,
     warm_start: AmortizedPosterior | None = None,
     history_path: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -42,6 +44,7 @@ def fit(
         training: how they are trained.
         seed: seed of initial weights, validation split, order of batches and dropout; the same seed gives the same
             weights on one machine.
+        own_summary: what gives the summary network, where `network` names a class of the model file.
         warm_start: a posterior for the same parameters and data from which training goes on.
         history_path: a CSV file that is rewritten after each epoch.
         on_epoch: called after each epoch.
@@ -58,7 +61,7 @@ def fit(
     held_out = _held_out(len(theta), training.validation_share, seed)
     posterior = warm_start
     if posterior is None:
-        inference_net, summary_net = build_networks(network, theta.shape[1], seed)
+        inference_net, summary_net = build_networks(network, theta.shape[1], seed, own_summary)
         posterior = AmortizedPosterior(inference_net, summary_net, names=names, lower=lower, upper=upper)
     elif posterior.names != list(names):
         raise ValueError(
