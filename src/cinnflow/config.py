@@ -195,6 +195,11 @@ class Network(Section):
         | Annotated[ModelFileNetwork, Tag("model_file")],
         Discriminator(_kind_of_summary),
     ] = DeepSetNetwork()
+    summary_loss: Literal["mmd"] | None = Field(
+        None,
+        description="mmd: training also pulls the summaries towards a normal distribution, so that data unlike any "
+        "simulation show",
+    )
     inference: InferenceNetwork = InferenceNetwork()
 
     @field_validator("summary", mode="before")

@@ -25,6 +25,10 @@ _ELEMENTS_AT_ONCE = 2**18
 """Elements of all data sets together that the summary network sees at once."""
 
 
+_FARTHEST = 1e4
+"""Standard deviations beyond which networks see no difference, so that no number is too large for their arithmetic."""
+
+
 @keras.saving.register_keras_serializable(package="cinnflow")
 class AmortizedPosterior(keras.Layer):
     """The posterior p(parameters | data) for any data, as draws and as a density.
@@ -161,19 +165,18 @@ class AmortizedPosterior(keras.Layer):
         prepared = {}
         if "parameters" in configured:
             u, log_det = self.transform.forward(configured["parameters"])
-            prepared["parameters"] = tf.cast(self.parameter_scale(u), self.compute_dtype)
+            prepared["parameters"] = self._seen(self.parameter_scale(u))
             prepared["log_det"] = log_det + self.parameter_scale.log_det()
         if self.summary_scale is not None:
-            prepared["summary_conditions"] = tf.cast(
-                self.summary_scale(configured["summary_conditions"]), self.compute_dtype
-            )
+            prepared["summary_conditions"] = self._seen(self.summary_scale(configured["summary_conditions"]))
         if "summary_mask" in configured:
             prepared["summary_mask"] = tf.cast(configured["summary_mask"], "bool")
         if self.direct_scale is not None:
-            prepared["direct_conditions"] = tf.cast(
-                self.direct_scale(configured["direct_conditions"]), self.compute_dtype
-            )
+            prepared["direct_conditions"] = self._seen(self.direct_scale(configured["direct_conditions"]))
         return prepared
+
+    def _seen(self, standardized: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.clip_by_value(standardized, -_FARTHEST, _FARTHEST), self.compute_dtype)
 
     def summarize(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The learned summaries (data sets, summary_dim) of prepared data."""

@@ -62,7 +62,14 @@ def fit(
     posterior = warm_start
     if posterior is None:
         inference_net, summary_net = build_networks(network, theta.shape[1], seed, own_summary)
-        posterior = AmortizedPosterior(inference_net, summary_net, names=names, lower=lower, upper=upper)
+        posterior = AmortizedPosterior(
+            inference_net,
+            summary_net,
+            names=names,
+            lower=lower,
+            upper=upper,
+            summary_loss_fun=network.summary_loss and network.summary_loss.upper(),
+        )
     elif posterior.names != list(names):
         raise ValueError(
             f"warm_start takes a posterior for the same parameters: it has {', '.join(posterior.names)}, and the "
