@@ -1,5 +1,7 @@
 # A job's commit record is its one output. Nothing about a study stands in a job's params or inputs: the store's name,
 # which is the fingerprint of what a simulation means, is all that its result depends on.
+from snakemake.jobs import Job
+
 SIMULATIONS = PLAN.study.simulations
 MODEL = PLAN.model_path
 MODEL_OPTIONS = as_json(PLAN.study.model_options)
@@ -7,10 +9,26 @@ BATCHES = as_json({split: PLAN.batches(split) for split in PLAN.splits})
 TIMEOUT = as_json(SIMULATIONS.timeout)
 
 
+def keep_records(delete_outputs):
+    """A method of Snakemake's jobs that deletes their outputs, changed so that it leaves commit records alone."""
+
+    async def delete_others(job, *args):
+        if job.rule.name != "simulate":
+            await delete_outputs(job, *args)
+
+    return delete_others
+
+
+# Snakemake deletes what a job may have left half written: before it starts, and after it has failed. A record is never
+# half written, and a job may fail that has committed: of a group on a cluster all jobs count as failed when it is ended
+# from outside, those too that had finished hours before, and a job that was cancelled while it waited may be one too many.
+Job.remove_existing_output = keep_records(Job.remove_existing_output)
+Job.cleanup = keep_records(Job.cleanup)
+
+
 rule simulate:
     output:
-        # `update`: Snakemake does not delete the record of a finished batch whose job it never saw end.
-        update("results/simulations/{store}.zarr/{split}/status/c/{batch}"),
+        "results/simulations/{store}.zarr/{split}/status/c/{batch}",
     wildcard_constraints:
         store="[^/]+",
         split=r"round-\d+|test",
@@ -18,17 +36,14 @@ rule simulate:
     log:
         "results/simulations/logs/{store}/{split}-{batch}.log",
     threads: SIMULATIONS.threads
-    resources:
-        mem_mb=1000,
     group:
         "simulate"
     shell:
-        "rm -f {BACKUPS}/{output:q}; "
         "{STEP}.simulate --store results/simulations/{wildcards.store:q}.zarr --split {wildcards.split}"
         " --batch {wildcards.batch} --batch-size {SIMULATIONS.batch_size} --batches {BATCHES:q}"
         " --model {MODEL:q} --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed}"
         " --threads {threads} --timeout {TIMEOUT} --attempts {SIMULATIONS.attempts}"
-        # A batch that is committed has succeeded, however its process ended: Snakemake would delete the record.
+        # A batch that is committed has succeeded, however its process ended.
         " --keep-failed {SIMULATIONS.keep_failed} 2> {log:q} || test -e {output:q}"
 
 

@@ -40,6 +40,7 @@ def write_inference_data(
     prior: Mapping[str, np.ndarray],
     observed: Mapping[str, np.ndarray],
     attributes: Mapping[str, str],
+    contexts: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes draws, prior and observed data so that `arviz.from_netcdf` opens them; the same input, the same bytes.
 
@@ -49,6 +50,7 @@ def write_inference_data(
         prior: prior draws (n,), by name.
         observed: observed arrays (data sets, ...), by name.
         attributes: what to say of the posterior: study, model, fingerprint.
+        contexts: the contexts of the observed data (data sets, ...), by name; the group constant_data holds them.
     """
     many = len(next(iter(draws.values()))) > 1
     groups = {
@@ -57,11 +59,10 @@ def write_inference_data(
             for name, values in draws.items()
         },
         "prior": {name: (("chain", "draw"), values[None]) for name, values in prior.items()},
-        "observed_data": {
-            name: ((*(["data_set"] if many else []), *_dims(name, values)), values if many else values[0])
-            for name, values in observed.items()
-        },
+        "observed_data": _by_data_set(observed, many),
     }
+    if contexts:
+        groups["constant_data"] = _by_data_set(contexts, many)
     path.unlink(missing_ok=True)
     temporary = path.with_suffix(".temporary")
     temporary.unlink(missing_ok=True)
@@ -70,6 +71,12 @@ def write_inference_data(
         dataset = dataset.assign_coords({name: np.arange(size) for name, size in dataset.sizes.items()})
         dataset.to_netcdf(temporary, mode="a", group=group, engine="h5netcdf")
     temporary.rename(path)
+
+
+def _by_data_set(arrays: Mapping[str, np.ndarray], many: bool) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Variables with their dimensions; the data sets are one of these where there are many."""
+    first = ("data_set",) if many else ()
+    return {name: ((*first, *_dims(name, values)), values if many else values[0]) for name, values in arrays.items()}
 
 
 def _dims(name: str, values: np.ndarray) -> tuple[str, ...]:

@@ -10,20 +10,24 @@ from collections.abc import Callable
 from cinnflow.config import ConfigError
 from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
 from cinnflow.inference.observation import ObservationError
+from cinnflow.simulation.context import ContextError
 from cinnflow.simulation.model_file import ModelError
 from cinnflow.simulation.prior import PriorError
 from cinnflow.store.layout import StoreError
+from cinnflow.training.errors import TrainingError
 
 log = logging.getLogger("cinnflow")
 
 PLAIN = (
     ConfigError,
+    ContextError,
     ModelError,
     ObservationError,
     PosteriorFileError,
     PriorError,
     StoreError,
     SummaryNetworkError,
+    TrainingError,
 )
 """Errors whose message tells a user all there is to know."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from cinnflow.inference.export import posterior_table, write_inference_data
 from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.padding import MASK
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.layout import place
 from cinnflow.store.reader import read_simulations
@@ -40,8 +41,13 @@ def _infer(args: argparse.Namespace) -> None:
     model = load_model(args.model, args.options)
     manifest = read_manifest(args.manifest)
     simulations = read_simulations(args.stores, [manifest])
-    shapes = {name: array.shape[1:] for name, array in simulations.data.items()}
-    observed = read_observation(args.observation, shapes, model.read_observation)
+    observed = read_observation(
+        args.observation,
+        simulations.shapes,
+        model.read_observation,
+        padded=simulations.padded,
+        lengths=simulations.length_contexts,
+    )
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
     from cinnflow.inference.load import load_members
@@ -55,7 +61,12 @@ def _infer(args: argparse.Namespace) -> None:
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}
     prior |= model.derived_quantities(simulations.theta)
     about = {"study": args.study, "simulations": manifest.store, "inference_library": "cinnflow"}
-    write_inference_data(args.posterior, draws, prior, observed, about)
+    contexts = {name: observed[name] for name in simulations.context}
+    data = {name: observed[name] for name in simulations.data}
+    if MASK in observed:
+        for name in simulations.padded:
+            data[name][~observed[MASK]] = np.nan
+    write_inference_data(args.posterior, draws, prior, data, about, contexts)
     table = posterior_table(draws, prior).to_csv(index=False)
     place(args.table, table.encode(), args.table.with_suffix(".temporary"))
     np.save(args.summaries, posterior.conditions(observed))

@@ -31,11 +31,19 @@ def _predict(args: argparse.Namespace) -> None:
     with xr.open_dataset(args.posterior, group="posterior", engine="h5netcdf") as posterior:
         first = posterior.isel(chain=0, data_set=0, missing_dims="ignore")
         draws = np.stack([first[name].to_numpy() for name in model.generative.prior.names], axis=-1)
+    context = _context(args.posterior) if model.generative.context_shapes else None
     # Evenly spaced draws, which are independent of each other; each batch has its own.
     rows = (np.array(batch.indices) * len(draws)) // args.simulations % len(draws)
     limits = Limits(args.threads, args.timeout, args.attempts)
-    run_batch(batch, model.generative, args.seed, meaning.parts, limits, theta=draws[rows])
+    run_batch(batch, model.generative, args.seed, meaning.parts, limits, theta=draws[rows], context=context)
     say(f"{args.split}: batch {args.batch} done")
+
+
+def _context(path: Path) -> dict[str, np.ndarray]:
+    """The contexts of the first data set, by name: simulations are of the same."""
+    with xr.open_dataset(path, group="constant_data", engine="h5netcdf") as contexts:
+        first = contexts.isel(data_set=0, missing_dims="ignore")
+        return {str(name): values.to_numpy() for name, values in first.data_vars.items()}
 
 
 if __name__ == "__main__":

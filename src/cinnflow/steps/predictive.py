@@ -11,6 +11,7 @@ import numpy as np
 from cinnflow.diagnostics import predictive, style
 from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.padding import MASK
 from cinnflow.steps.common import run_step
 from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import read_description
@@ -44,8 +45,13 @@ def _check(args: argparse.Namespace) -> None:
     ]
     simulated = {name: np.concatenate([batch[f"data/{name}"] for batch in batches]) for name in description.data}
     reader = load_model(args.model, args.options).read_observation
-    observed = read_observation(args.observation, description.data_signature, reader)
-    table = predictive.compute(simulated, {name: values[0] for name, values in observed.items()})
+    observed = read_observation(args.observation, description.data_signature, reader, padded=description.padded)
+    first = {name: values[0] for name, values in observed.items()}
+    there = first.pop(MASK, None)
+    for name in description.padded:
+        length = len(first[name]) if there is None else int(there.sum())
+        first[name], simulated[name] = first[name][:length], simulated[name][:, :length]
+    table = predictive.compute(simulated, first)
     place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
     style.save(predictive.plot(table), args.figure)
 
