@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from network_laws import randomize, rebuilt
 
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks.act_norm import ActNorm
 from cinnflow.networks.invertible_network import InvertibleNetwork
 
@@ -189,6 +190,19 @@ def test_act_norm_starts_from_what_reaches_each_layer():
         if isinstance(bijection, ActNorm):
             np.testing.assert_allclose(x.mean(axis=0), 0.0, atol=1e-8)
             np.testing.assert_allclose(x.std(axis=0), 1.0, atol=1e-8)
+
+
+def test_a_posterior_starts_its_act_norms_from_the_first_simulations():
+    """Correlated parameters, which a rotation gives other variances, though each of them was standardized."""
+    theta = np.random.default_rng(0).multivariate_normal([5.0, -3.0], [[4.0, 1.9], [1.9, 1.0]], 500)
+    net = InvertibleNetwork(2, 2, coupling_settings=SMALL, permutation="learnable")
+    posterior = AmortizedPosterior(net)
+    posterior.adapt(theta, np.zeros((500, 3)))
+    x = posterior.prepare({"parameters": theta, "direct_conditions": np.zeros((500, 3))})["parameters"]
+    for bijection in net.bijections:
+        x = bijection(x, np.zeros((1, net.condition_dim), np.float32))[0].numpy()
+        if isinstance(bijection, ActNorm):
+            np.testing.assert_allclose(x.std(axis=0), 1.0, atol=1e-4)
 
 
 def test_soft_flow_adds_noise_in_training_alone():

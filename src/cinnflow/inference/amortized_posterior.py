@@ -143,7 +143,10 @@ class AmortizedPosterior(keras.Layer):
         if not self.built:
             self.build({name: (None, *np.shape(array)[1:]) for name, array in configured.items()})
             self.built = True
-        self.parameter_scale.adapt(self.transform.forward(theta)[0].numpy())
+        u = self.transform.forward(theta)[0].numpy()
+        self.parameter_scale.adapt(u)
+        if self.inference_net.act_norm_init is None:
+            self.inference_net.initialize_act_norm(self._seen(self.parameter_scale(u)).numpy())
         if self.summary_scale is not None:
             self.summary_scale.adapt(configured["summary_conditions"], configured.get("summary_mask"))
         if self.direct_scale is not None:
