@@ -206,6 +206,12 @@ class Network(Section):
     )
     inference: InferenceNetwork = InferenceNetwork()
 
+    @model_validator(mode="after")
+    def _a_summary_loss_has_summaries(self) -> Network:
+        if self.summary_loss and self.summary.type == "none":
+            raise ValueError("summary_loss with a summary network alone")
+        return self
+
     @field_validator("summary", mode="before")
     @classmethod
     def _type_has_a_default(cls, summary: Any) -> Any:

@@ -148,7 +148,7 @@ FINITE = st.one_of(
     series=arrays(np.float64, (3, 7, 2), elements=FINITE),
     pupils=arrays(np.float64, 3, elements=FINITE),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @pytest.mark.parametrize("design", ["affine", "spline"])
 def test_extreme_values_never_give_nan(design, theta, series, pupils):
     if design not in EXTREME:
@@ -168,7 +168,7 @@ def test_extreme_values_never_give_nan(design, theta, series, pupils):
 EXTREME: dict[str, AmortizedPosterior] = {}
 
 
-@pytest.mark.parametrize("factor", [1e-310, 1e-200, 1e30, 1e150])
+@pytest.mark.parametrize("factor", [1e-310, 1e150])
 def test_training_data_of_any_magnitude_are_taken(factor):
     theta, data = simulations()
     made = posterior()

@@ -22,7 +22,7 @@ def build_networks(
     """The inference network that a configuration asks for, and its summary network or None.
 
     Args:
-        network: the configuration.
+        network: the configuration; where it leaves the regularization to the regime, there is none.
         num_params: number of parameters.
         seed: seed of the initial weights.
         own_summary: what gives the summary network, where the configuration names a class of the model file.
@@ -73,8 +73,8 @@ def _coupling_settings(inference: config.InferenceNetwork) -> dict:
             "activation": inference.activation,
             "kernel_regularizer": keras.regularizers.L2(penalty) if penalty else None,
         },
-        "dropout": inference.dropout_prob > 0,
-        "dropout_prob": inference.dropout_prob,
+        "dropout": bool(inference.dropout_prob),
+        "dropout_prob": inference.dropout_prob or 0.0,
         "soft_clamping": inference.soft_clamping,
     }
     spline = affine | inference.model_dump(include={"bins", "default_domain"}, exclude_none=True)
