@@ -46,7 +46,10 @@ def test_the_configurations_of_the_project_are_right(path):
             "network.summary.unitz: no such key; did you mean units?",
         ),
         ({"network": {"summary": {"type": "deep_set", "units": "x"}}}, "network.summary.units: got 'x'; takes"),
-        ({"network": {"summary": {"type": "none"}, "summary_loss": "mmd"}}, "takes summary_loss with a summary network"),
+        (
+            {"network": {"summary": {"type": "none"}, "summary_loss": "mmd"}},
+            "takes summary_loss with a summary network",
+        ),
         ({"training": 3}, "training: got 3; takes"),
         ({"training": {"regime": "on-line"}}, "training.regime: got 'on-line'; takes 'online'"),
         ({"training": {"regime": "online", "validation_share": 0.1}}, "validation_share with the regime rounds or"),
