@@ -147,7 +147,9 @@ def test_a_killed_batch_and_a_retried_one_end_with_the_same_bits(tmp_path):
     failing = make_store(tmp_path / "three")
 
     def sometimes(theta, rng, dose, n_obs):
-        if n_obs > 4 and not (tmp_path / "mended").exists():
+        if (tmp_path / "mended").exists():
+            return counting(theta, rng, dose, n_obs)
+        if n_obs > 4:
             raise ValueError
         return points(theta, rng, dose, n_obs)
 
@@ -156,6 +158,7 @@ def test_a_killed_batch_and_a_retried_one_end_with_the_same_bits(tmp_path):
     again = retry(Batch(failing, "round-0", 0, 8), [Status.CRASHED], tmp_path / "results")
     assert 0 < again < 8
     fill(failing, make_varying(sometimes))
+    assert len((tmp_path / "started").read_text()) == 3 + again
     assert contents(failing) == contents(undisturbed)
 
 

@@ -81,12 +81,11 @@ def test_whatever_is_ended_midway(study: Disturbed, undisturbed: Workflow) -> No
     wait_until(midway, "a batch after one that is committed")
     cancelled, submitted = jobs("RUNNING"), jobs("all")
     assert set(jobs("all", "numcpus")) == {"1"}, "the batches of a group run in turn"
-    subprocess.run(["scancel", *cancelled], check=True)
-    wait_until(lambda: not set(cancelled) & set(jobs("RUNNING,COMPLETING")), "the end of the cancelled jobs")
     committed = records(study)
     accounts.look()
+    subprocess.run(["scancel", *cancelled], check=True)
 
-    # The snakemake that has seen them fail submits them again.
+    # The snakemake that sees them fail submits them again.
     wait_until(lambda: set(jobs("all")) > set(submitted), "another submission")
     assert records(study) >= committed
     wait_until(midway, "a batch that runs")

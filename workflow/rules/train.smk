@@ -41,6 +41,8 @@ rule train:
         member=r"\d+",
     log:
         f"{PLAN.folder}/logs/train-{{stage}}member-{{member}}.log",
+    # As soon as its round is there: the simulations of the next one run beside it.
+    priority: 1
     threads: TRAINING_THREADS
     resources:
         mem_mb=4000,

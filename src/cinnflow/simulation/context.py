@@ -110,13 +110,14 @@ class ContextGenerator:
         shared = own = None
         arguments: list[Any] = []
         if self.non_batchable_context_fun is not None:
-            shared = _drawn("non_batchable_context_fun", self.non_batchable_context_fun, rng)
-            arguments = [each_array(shared, lambda value: value[()])] if self.use_non_batchable_for_batchable else []
+            drawn = _drawn("non_batchable_context_fun", self.non_batchable_context_fun, rng)
+            shared = each_array(drawn, lambda value: value[()])  # a number, not an array without an axis
+            arguments = [shared] if self.use_non_batchable_for_batchable else []
         if self.batchable_context_fun is not None:
-            drawn = [
+            each = [
                 _drawn("batchable_context_fun", self.batchable_context_fun, rng, *arguments) for _ in range(batch_size)
             ]
-            own = _stacked(drawn)
+            own = _stacked(each)
         return Context(own, shared)
 
     def draw_one(self, rng: np.random.Generator) -> Context:

@@ -22,7 +22,7 @@ from cinnflow.training.defaults import complete_network, complete_training
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.memory import room_for_data
-from cinnflow.training.streamed_batches import StreamedBatches, sample_and_held_out
+from cinnflow.training.streamed_batches import StreamedBatches, samples
 from cinnflow.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -157,13 +157,7 @@ def _fit_streamed(
 ) -> History:
     posterior = trainer.amortizer
     held_out = _held_out(len(simulations), training.validation_share, seed)
-    if np.count_nonzero(held_out) * simulations.bytes_each > room:
-        raise TrainingError(
-            f"the {np.count_nonzero(held_out)} simulations that training.validation_share: "
-            f"{training.validation_share:g} holds back do not fit into memory: set a smaller share, or give the job "
-            "more memory (--set-resources train:mem_mb=...)"
-        )
-    sample, validation = sample_and_held_out(simulations, held_out, room // 2, seed)
+    sample, validation = samples(simulations, held_out, room // 2, seed)
     if not posterior.adapted:
         posterior.adapt(sample.theta, sample.conditions)
 

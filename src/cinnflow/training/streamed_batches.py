@@ -106,25 +106,33 @@ class StreamedBatches:
         return self.simulations.read(chunk).taken(wanted[slice(*self.simulations.starts[[chunk, chunk + 1]])])
 
 
-def sample_and_held_out(
+def samples(
     simulations: StoredSimulations, held_out: np.ndarray, most_bytes: int, seed: int
 ) -> tuple[Simulations, Simulations]:
-    """Some simulations to take the standardization from, and those that are held out, in one pass over the store.
+    """Some of the simulations to train on, and as many as there is room for of those held out, in one pass.
 
     Args:
         simulations: what is read.
         held_out: which of them are not trained on (simulations,).
-        most_bytes: memory for the first of the two.
+        most_bytes: memory for each of the two.
         seed: seed of which these are.
     """
-    rest = int(np.count_nonzero(~held_out))
-    share = min(SAMPLE, most_bytes // simulations.bytes_each) / rest
-    sampled = ~held_out & (np.random.default_rng(seed).random(len(simulations)) < share)
-    sampled[np.argmax(~held_out)] = True
-    samples, others = [], []
+    room = most_bytes // simulations.bytes_each
+    rng = np.random.default_rng(seed)
+    to_train_on = _some(~held_out, min(SAMPLE, room), rng)
+    to_validate = _some(held_out, room, rng)
+    if to_validate.sum() < held_out.sum():
+        log.info("the validation loss is that of %d of %d simulations held out", to_validate.sum(), held_out.sum())
+    parts: tuple[list[Simulations], list[Simulations]] = ([], [])
     for chunk in range(simulations.chunks):
-        part = simulations.read(chunk)
+        whole = simulations.read(chunk)
         rows = slice(*simulations.starts[[chunk, chunk + 1]])
-        samples.append(part.taken(sampled[rows]))
-        others.append(part.taken(held_out[rows]))
-    return Simulations.concatenated(samples), Simulations.concatenated(others)
+        for part, wanted in zip(parts, (to_train_on, to_validate), strict=True):
+            part.append(whole.taken(wanted[rows]))
+    return Simulations.concatenated(parts[0]), Simulations.concatenated(parts[1])
+
+
+def _some(candidates: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """A random choice of at most this many of the candidates (simulations,), at least one."""
+    chosen = rng.permutation(np.flatnonzero(candidates))[: max(1, most)]
+    return np.isin(np.arange(len(candidates)), chosen)
