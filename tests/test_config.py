@@ -39,12 +39,17 @@ def test_the_configurations_of_the_project_are_right(path):
         ({"simulations": {"rounds": 0}}, "simulations.rounds: got 0; takes"),
         ({"simulations": {"timeout": -1}}, "simulations.timeout: got -1; takes"),
         ({"simulations": {"max_failed": 2}}, "simulations.max_failed: got 2; takes"),
-        ({"network": {"summary": {"type": "lstm"}}}, "network.summary.type: got 'lstm'; takes 'deep_set'"),
+        ({"network": {"summary": {"type": "a b"}}}, "network.summary.type: got 'a b'; takes deep_set, set_transformer"),
+        ({"network": {"summary": {"type": "set_transformer", "units": 65}}}, "network.summary: got"),
         (
             {"network": {"summary": {"type": "deep_set", "unitz": 3}}},
             "network.summary.unitz: no such key; did you mean units?",
         ),
         ({"network": {"summary": {"type": "deep_set", "units": "x"}}}, "network.summary.units: got 'x'; takes"),
+        (
+            {"network": {"summary": {"type": "none"}, "summary_loss": "mmd"}},
+            "takes summary_loss with a summary network",
+        ),
         ({"training": 3}, "training: got 3; takes"),
         ({"training": {"regime": "on-line"}}, "training.regime: got 'on-line'; takes 'online'"),
         ({"training": {"regime": "online", "validation_share": 0.1}}, "validation_share with the regime rounds or"),

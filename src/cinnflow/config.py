@@ -16,8 +16,10 @@ import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -96,6 +98,10 @@ class Simulations(Section):
 Activation = Literal["swish", "relu", "elu", "gelu", "tanh", "selu", "softplus"]
 
 
+SUMMARY_NETWORKS = ("deep_set", "set_transformer", "time_series", "none")
+"""Types of summary network that come with the package; any other is a class of the model file."""
+
+
 class DeepSetNetwork(Section):
     """A network for exchangeable data."""
 
@@ -152,6 +158,38 @@ class NoSummaryNetwork(Section):
     type: Literal["none"]
 
 
+class ModelFileNetwork(Section):
+    """A network of the model file: a Keras layer's class there, or a function that returns a layer.
+
+    The other keys are its keyword arguments.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(
+        description="name of the class or function",
+        json_schema_extra={"pattern": rf"^(?!({'|'.join(SUMMARY_NETWORKS)})$)[A-Za-z_][A-Za-z0-9_]*$"},
+    )
+
+    @field_validator("type")
+    @classmethod
+    def _type_is_a_name(cls, name: str) -> str:
+        if not name.isidentifier():
+            raise ValueError(f"{', '.join(SUMMARY_NETWORKS)}, or the name of a class of the model file")
+        return name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Keyword arguments for the class or function."""
+        return dict(self.model_extra or {})
+
+
+def _kind_of_summary(summary: Any) -> str:
+    """Which of the sections a summary network's type asks for."""
+    kind = summary.get("type") if isinstance(summary, dict) else getattr(summary, "type", None)
+    return kind if kind in SUMMARY_NETWORKS else "model_file"
+
+
 class InferenceNetwork(Section):
     """The conditional invertible network; names as in BayesFlow."""
 
@@ -190,9 +228,25 @@ class Network(Section):
     """Summary and inference network of a study."""
 
     summary: Annotated[
-        DeepSetNetwork | SetTransformerNetwork | TimeSeriesNetwork | NoSummaryNetwork, Field(discriminator="type")
+        Annotated[DeepSetNetwork, Tag("deep_set")]
+        | Annotated[SetTransformerNetwork, Tag("set_transformer")]
+        | Annotated[TimeSeriesNetwork, Tag("time_series")]
+        | Annotated[NoSummaryNetwork, Tag("none")]
+        | Annotated[ModelFileNetwork, Tag("model_file")],
+        Discriminator(_kind_of_summary),
     ] = DeepSetNetwork()
+    summary_loss: Literal["mmd"] | None = Field(
+        None,
+        description="mmd: training also pulls the summaries towards a normal distribution, so that data unlike any "
+        "simulation show",
+    )
     inference: InferenceNetwork = InferenceNetwork()
+
+    @model_validator(mode="after")
+    def _a_summary_loss_has_summaries(self) -> Network:
+        if self.summary_loss and self.summary.type == "none":
+            raise ValueError("summary_loss with a summary network alone")
+        return self
 
     @field_validator("summary", mode="before")
     @classmethod
@@ -380,9 +434,8 @@ def _mistake(mistake: dict[str, Any]) -> str:
     sections: list[type[Section]] = [Study]
     path: list[str] = []
     takes: set[str] = set()
-    for position, key in enumerate(keys):
-        variants = [section for section in sections if key in _tags(section)]
-        if variants and position < len(keys) - 1:
+    for key in keys:
+        if variants := [section for section in sections if key in _tags(section)]:
             sections = variants
             continue
         takes = {name for section in sections for name in section.model_fields}
@@ -403,6 +456,8 @@ def _mistake(mistake: dict[str, Any]) -> str:
 
 def _tags(section: type[Section]) -> tuple[str, ...]:
     """Values of `type` that choose this variant of a union."""
+    if section is ModelFileNetwork:
+        return ("model_file",)
     return get_args(section.model_fields["type"].annotation) if "type" in section.model_fields else ()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cinnflow.config import ConfigError, Study, check_study
+from cinnflow.config import SUMMARY_NETWORKS, ConfigError, ModelFileNetwork, Study, check_study
 from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint, source_fingerprint
@@ -47,6 +47,12 @@ class Plan:
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
         model = load_model(study.model, study.model_options)
+        own = study.network.summary
+        if isinstance(own, ModelFileNetwork) and not callable(getattr(model.module, own.type, None)):
+            raise ConfigError(
+                f"{source}: network.summary.type: got {own.type!r}; takes {', '.join(SUMMARY_NETWORKS)}, or the "
+                f"name of a class that {study.model or 'the model file (there is none)'} defines"
+            )
         if study.simulations.source is not None:
             found = open_source(study.simulations.source, model.generative and model.generative.prior)
             found.splits(study.simulations.test)
@@ -202,6 +208,12 @@ class Plan:
     def predictive_batches(self) -> int:
         """Jobs for the predictive simulations of one observation."""
         return math.ceil(self.study.posterior.predictive / self.predictive_batch_size)
+
+    @property
+    def own_network(self) -> str | None:
+        """The class or function of the model file that gives the summary network, where that is the user's own."""
+        summary = self.study.network.summary
+        return summary.type if isinstance(summary, ModelFileNetwork) else None
 
     @property
     def meaning(self) -> dict[str, Any]:

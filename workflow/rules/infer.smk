@@ -15,6 +15,7 @@ rule infer:
     output:
         posterior=f"{OBSERVATIONS}/{{observation}}/posterior.nc",
         table=f"{OBSERVATIONS}/{{observation}}/summary.csv",
+        summaries=f"{OBSERVATIONS}/{{observation}}/summaries.npy",
     params:
         observation=observation_file,
         fits=[str(fit) for fit in PLAN.newest_fits],
@@ -30,7 +31,7 @@ rule infer:
         "{STEP}.infer --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --study {PLAN.study.study} --observation {input.observation:q}"
         " --draws {params.draws} --seed {params.seed} --threads {threads} --posterior {output.posterior:q}"
-        " --table {output.table:q} 2> {log:q}"
+        " --table {output.table:q} --summaries {output.summaries:q} 2> {log:q}"
 
 
 rule pairs:
@@ -87,3 +88,19 @@ rule predictive:
         " --split predictive-{wildcards.observation} --batches {PLAN.predictive_batches}"
         " --batch-size {PLAN.predictive_batch_size} --model={MODEL:q} --options {MODEL_OPTIONS:q}"
         " --observation {input.observation:q} --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
+
+
+rule misspecification:
+    input:
+        draws=rules.draws.output,
+        summaries=rules.infer.output.summaries,
+        module=MODULES / "misspecification.py",
+    output:
+        table=f"{OBSERVATIONS}/{{observation}}/misspecification.csv",
+        figure=f"{OBSERVATIONS}/{{observation}}/misspecification.png",
+    log:
+        f"{PLAN.folder}/logs/misspecification-{{observation}}.log",
+    localrule: True
+    shell:
+        "{STEP}.misspecification --draws $(dirname {input.draws:q}) --summaries {input.summaries:q}"
+        " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"

@@ -31,6 +31,8 @@ rule train:
         network=as_json(NETWORK),
         training=as_json(TRAINING),
         seed=PLAN.study.seed,
+        # Where the summary network is a class of the model file, that class's code counts too.
+        code=PLAN.code(PLAN.own_network) if PLAN.own_network else "",
         rounds=rounds_of,
         # Manifests tell what stored simulations mean.
         simulates=PLAN.store.name if PLAN.study.training.simulates else "",

@@ -90,10 +90,7 @@ def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None
             )
         return NO_MODEL
     path = Path(path).resolve()
-    if not path.is_file() or path.suffix != ".py":
-        what = "is no Python file" if path.is_file() else "is not there"
-        raise ModelError(f"the model file {path} {what}: `model` takes the path of a .py file that defines build()")
-    module = _import(path)
+    module = import_model(path)
     build = getattr(module, "build", None)
     if not callable(build):
         raise ModelError(f"{path} defines no build(): it takes a function that returns a cinnflow GenerativeModel")
@@ -115,7 +112,16 @@ def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None
     return Model(path, generative, module)
 
 
-def _import(path: Path) -> ModuleType:
+def import_model(path: str | Path) -> ModuleType:
+    """Imports a model file, so that the classes that it defines are known.
+
+    Raises:
+        ModelError: when there is no such file, or it cannot be imported.
+    """
+    path = Path(path).resolve()
+    if not path.is_file() or path.suffix != ".py":
+        what = "is no Python file" if path.is_file() else "is not there"
+        raise ModelError(f"the model file {path} {what}: `model` takes the path of a .py file that defines build()")
     name = f"{_PREFIX}{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None

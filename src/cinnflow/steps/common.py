@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from cinnflow.config import ConfigError
+from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
 from cinnflow.inference.observation import ObservationError
 from cinnflow.simulation.context import ContextError
 from cinnflow.simulation.model_file import ModelError
@@ -23,9 +24,11 @@ PLAIN = (
     ContextError,
     ModelError,
     ObservationError,
+    PosteriorFileError,
     PriorError,
     SourceError,
     StoreError,
+    SummaryNetworkError,
     TrainingError,
 )
 """Errors whose message tells a user all there is to know."""
