@@ -1,5 +1,5 @@
 DIAGNOSTICS = [*OF_DRAWS, "losses", "failures"]
-PER_OBSERVATION = ["summary.csv", "pairs.png", "predictive.csv", "predictive.png"]
+PER_OBSERVATION = ["summary.csv", "pairs.png", "predictive.csv", "predictive.png", "prior_predictive.png", "posterior.nc"]
 
 
 rule report:

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from cinnflow.inference.export import posterior_table, write_inference_data
+from cinnflow.inference.export import draws_each, posterior_table, write_draws
 from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import load_model
 from cinnflow.steps.common import run_step, say
@@ -26,9 +26,11 @@ def main() -> None:
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--observation", type=Path, required=True, help="the file of observed data")
     parser.add_argument("--draws", type=int, required=True, help="posterior draws for each data set")
+    parser.add_argument("--draws-in-all", type=int, required=True, help="the most of them for all data sets together")
+    parser.add_argument("--prior-predictive", type=int, required=True, help="simulations from the prior to keep")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--posterior", type=Path, required=True, help="the .nc file to write")
+    parser.add_argument("--out", type=Path, required=True, help="the .nc file to write")
     parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
     run_step(lambda: _infer(parser.parse_args()))
 
@@ -45,16 +47,24 @@ def _infer(args: argparse.Namespace) -> None:
     from cinnflow.training.device import use_device
 
     use_device(args.threads)
-    theta = load_members(args.fits).sample(observed, args.draws, seed=args.seed)
+    data_sets = len(next(iter(observed.values())))
+    draws_of_each = draws_each(data_sets, args.draws, args.draws_in_all)
+    if draws_of_each < args.draws:
+        say(
+            f"{args.observation}: {draws_of_each} draws for each of {data_sets} data sets, not {args.draws}: "
+            f"posterior.draws_in_all is {args.draws_in_all}"
+        )
+    theta = load_members(args.fits).sample(observed, draws_of_each, seed=args.seed)
     draws = {name: theta[..., i] for i, name in enumerate(simulations.names)} | model.derived_quantities(theta)
     # Simulations that succeeded: the prior that the network has learned from.
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}
     prior |= model.derived_quantities(simulations.theta)
+    prior_predictive = {name: values[: args.prior_predictive] for name, values in simulations.data.items()}
     about = {"study": args.study, "simulations": manifest.store, "inference_library": "cinnflow"}
-    write_inference_data(args.posterior, draws, prior, observed, about)
+    write_draws(args.out, draws, prior, prior_predictive, observed, about)
     table = posterior_table(draws, prior).to_csv(index=False)
     place(args.table, table.encode(), args.table.with_suffix(".temporary"))
-    say(f"{args.observation}: posterior of {len(theta)} data sets, {args.draws} draws each")
+    say(f"{args.observation}: posterior of {data_sets} data sets, {draws_of_each} draws each")
 
 
 if __name__ == "__main__":
