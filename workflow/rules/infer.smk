@@ -95,3 +95,22 @@ rule predictive:
         " --batch-size {PLAN.predictive_batch_size} --model {MODEL:q} --options {MODEL_OPTIONS:q}"
         " --simulations {params.simulations} --draws {input.draws:q} --table {output.table:q}"
         " --figure {output.figure:q} --prior-figure {output.prior_figure:q} --posterior {output.posterior:q} 2> {log:q}"
+
+
+if PLAN.model.alternative_priors:
+
+    rule sensitivity:
+        input:
+            draws=rules.infer.output.draws,
+            module=MODULES / "sensitivity.py",
+        output:
+            table=f"{OBSERVATIONS}/{{observation}}/sensitivity.csv",
+            figure=f"{OBSERVATIONS}/{{observation}}/sensitivity.png",
+        params:
+            code=PLAN.code("alternative_priors"),
+        log:
+            f"{PLAN.folder}/logs/sensitivity-{{observation}}.log",
+        localrule: True
+        shell:
+            "{STEP}.sensitivity --draws {input.draws:q} --model {MODEL:q} --options {MODEL_OPTIONS:q}"
+            " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"

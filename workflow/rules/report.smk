@@ -1,5 +1,8 @@
 DIAGNOSTICS = [*OF_DRAWS, "losses", "failures"]
-PER_OBSERVATION = ["summary.csv", "pairs.png", "predictive.csv", "predictive.png", "prior_predictive.png", "posterior.nc"]
+PER_OBSERVATION = ["summary.csv", "pairs.png", "posterior.nc", *(f"predictive.{kind}" for kind in ("csv", "png"))]
+PER_OBSERVATION += ["prior_predictive.png"]
+if PLAN.model.alternative_priors:
+    PER_OBSERVATION += ["sensitivity.csv", "sensitivity.png"]
 
 
 rule report:

@@ -33,13 +33,13 @@ def grid(count: int, width: float = 2.5, height: float = 2.3, blocks: int = 1) -
     Returns:
         The figure, and its panels (blocks, count); cells that no item needs are taken out.
     """
-    columns = min(count, _columns(count))
-    rows = -(-count // columns)
-    figure = Figure(figsize=(max(columns * width, 3.4) + 0.4, rows * blocks * height + 0.3), layout="constrained")
-    axes = figure.subplots(rows * blocks, columns, squeeze=False)
+    across = columns(count)
+    down = -(-count // across)
+    figure = Figure(figsize=(max(across * width, 3.4) + 0.4, down * blocks * height + 0.3), layout="constrained")
+    axes = figure.subplots(down * blocks, across, squeeze=False)
     panels = np.empty((blocks, count), dtype=object)
-    for cell in range(rows * columns):
-        row, column = divmod(cell, columns)
+    for cell in range(down * across):
+        row, column = divmod(cell, across)
         for block in range(blocks):
             axis = axes[row * blocks + block, column]
             if cell < count:
@@ -47,6 +47,13 @@ def grid(count: int, width: float = 2.5, height: float = 2.3, blocks: int = 1) -
             else:
                 axis.remove()
     return figure, panels
+
+
+def columns(count: int) -> int:
+    """Columns that leave the last row as full as can be: 4 panels in a row, 6 as 3 + 3, 20 as 4 × 5."""
+    if count <= MAX_COLUMNS:
+        return count
+    return min(range(3, MAX_COLUMNS + 1), key=lambda across: (-count % across, -across))
 
 
 def rows(labels: Sequence[str], width: float = 6.4) -> tuple[Figure, Axes]:
@@ -78,11 +85,11 @@ def title(axis: Axes, text: str) -> None:
 
 def label_outer(panels: Sequence[Axes], x: str, y: str) -> None:
     """Labels the panels of one block: x below the lowest of each column, y beside the first of each row."""
-    columns = min(len(panels), _columns(len(panels)))
+    across = columns(len(panels))
     for index, axis in enumerate(panels):
-        if index + columns >= len(panels):
+        if index + across >= len(panels):
             axis.set_xlabel(x, fontsize=LABEL_SIZE)
-        if index % columns == 0:
+        if index % across == 0:
             axis.set_ylabel(y, fontsize=LABEL_SIZE)
 
 
@@ -118,10 +125,3 @@ def save(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG; the same figure always gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png", dpi=_RESOLUTION, metadata={"Software": None}, facecolor="white")
-
-
-def _columns(count: int) -> int:
-    """Columns that leave the last row as full as can be: 4 panels in a row, 6 as 3 + 3, 20 as 4 × 5."""
-    if count <= MAX_COLUMNS:
-        return count
-    return min(range(3, MAX_COLUMNS + 1), key=lambda columns: (-count % columns, -columns))
