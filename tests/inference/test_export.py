@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cinnflow.inference.export import (
+    SUMMARIES,
     draws_each,
     posterior_table,
     predictive_rows,
@@ -27,7 +28,7 @@ def write(folder, rng, data_sets=1, labels=None):
     prior = {name: rng.normal(size=20) for name in draws}
     observed = {"cases": np.arange(14.0 * data_sets).reshape(data_sets, 14)}
     before, after = ({"cases": rng.poisson(3.0, size=(n, 14)).astype(float)} for n in (8, 5))
-    write_draws(folder / "draws.nc", draws, prior, before, observed, {"study": "mine"})
+    write_draws(folder / "draws.nc", draws, prior, before, observed, rng.normal(size=(data_sets, 3)), {"study": "mine"})
     write_inference_data(folder / "posterior.nc", folder / "draws.nc", after, np.arange(0, 50, 10), labels)
     return draws, observed, before, after
 

@@ -1,4 +1,5 @@
 # Each observation: its posterior, simulations with parameters from that posterior, and how these compare with it.
+OBSERVATION = "Observation {observation}"  # category in Snakemake's own report
 OBSERVATIONS = f"{PLAN.folder}/observations"
 PRIOR_PREDICTIVE = 256  # simulations of the first round that stand for what the prior expects
 PREDICTIVE_STORE = f"{OBSERVATIONS}/{{observation}}/{PLAN.predictive_store}"
@@ -41,12 +42,36 @@ rule pairs:
         draws=rules.infer.output.draws,
         module=MODULES / "pairs.py",
     output:
-        figure=f"{OBSERVATIONS}/{{observation}}/pairs.png",
+        figure=report(
+            f"{OBSERVATIONS}/{{observation}}/pairs.png",
+            caption="../report/pairs.rst",
+            category=OBSERVATION,
+        ),
     log:
         f"{PLAN.folder}/logs/pairs-{{observation}}.log",
     localrule: True
     shell:
         "{STEP}.pairs --draws {input.draws:q} --figure {output.figure:q} 2> {log:q}"
+
+
+rule misspecification:
+    input:
+        draws=rules.infer.output.draws,
+        test=rules.draws.output,
+        module=MODULES / "misspecification.py",
+    output:
+        table=f"{OBSERVATIONS}/{{observation}}/misspecification.csv",
+        figure=report(
+            f"{OBSERVATIONS}/{{observation}}/misspecification.png",
+            caption="../report/misspecification.rst",
+            category=OBSERVATION,
+        ),
+    log:
+        f"{PLAN.folder}/logs/misspecification-{{observation}}.log",
+    localrule: True
+    shell:
+        "{STEP}.misspecification --draws {input.draws:q} --test $(dirname {input.test:q}) --seed {PLAN.study.seed}"
+        " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 
 rule predict:
@@ -79,8 +104,16 @@ rule predictive:
         module=MODULES / "predictive.py",
     output:
         table=f"{OBSERVATIONS}/{{observation}}/predictive.csv",
-        figure=f"{OBSERVATIONS}/{{observation}}/predictive.png",
-        prior_figure=f"{OBSERVATIONS}/{{observation}}/prior_predictive.png",
+        figure=report(
+            f"{OBSERVATIONS}/{{observation}}/predictive.png",
+            caption="../report/predictive.rst",
+            category=OBSERVATION,
+        ),
+        prior_figure=report(
+            f"{OBSERVATIONS}/{{observation}}/prior_predictive.png",
+            caption="../report/prior_predictive.rst",
+            category=OBSERVATION,
+        ),
         # All of the posterior: the draws, and now what is simulated with them.
         posterior=f"{OBSERVATIONS}/{{observation}}/posterior.nc",
     params:
@@ -105,7 +138,11 @@ if PLAN.model.alternative_priors:
             module=MODULES / "sensitivity.py",
         output:
             table=f"{OBSERVATIONS}/{{observation}}/sensitivity.csv",
-            figure=f"{OBSERVATIONS}/{{observation}}/sensitivity.png",
+            figure=report(
+                f"{OBSERVATIONS}/{{observation}}/sensitivity.png",
+                caption="../report/sensitivity.rst",
+                category=OBSERVATION,
+            ),
         params:
             code=PLAN.code("alternative_priors"),
         log:

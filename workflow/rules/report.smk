@@ -1,6 +1,6 @@
 DIAGNOSTICS = [*OF_DRAWS, "losses", "failures"]
 PER_OBSERVATION = ["summary.csv", "pairs.png", "posterior.nc", *(f"predictive.{kind}" for kind in ("csv", "png"))]
-PER_OBSERVATION += ["prior_predictive.png"]
+PER_OBSERVATION += ["prior_predictive.png", "misspecification.csv", "misspecification.png"]
 if PLAN.model.alternative_priors:
     PER_OBSERVATION += ["sensitivity.csv", "sensitivity.png"]
 
@@ -15,12 +15,12 @@ rule report:
         histories=PLAN.histories,
         readme=PLAN.readme or [],
     output:
-        report=PLAN.report,
+        report=report(PLAN.report, caption="../report/report.rst", category="Report"),
         summary=f"{PLAN.folder}/diagnostics/summary.csv",
     params:
         config=as_json(PLAN.meaning),
         fingerprint=as_json(PLAN.fingerprint.parts),
-        code=PLAN.code("published"),
+        code=PLAN.code("published", "alternative_priors"),
         diagnostics=DIAGNOSTICS,
     log:
         f"{PLAN.folder}/logs/report.log",

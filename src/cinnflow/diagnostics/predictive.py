@@ -138,19 +138,7 @@ def _plot(table: pd.DataFrame, colour: str) -> Figure:
             style.title(axis, f"{array} [{column}]")
     if len(groups) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(groups)} series", fontsize=style.LABEL_SIZE, x=0.02, ha="left")
-    handles = {
-        label: handle for axis in panels[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside upper right",
-        ncols=len(handles),
-        fontsize=style.TICK_SIZE,
-        frameon=False,
-        columnspacing=1.0,
-        handlelength=1.4,
-    )
+    style.legend(figure, panels[0])
     return figure
 
 

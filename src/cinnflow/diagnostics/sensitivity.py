@@ -101,12 +101,14 @@ def _weights(prior: str, log_ratio: np.ndarray, draws: int) -> tuple[np.ndarray,
     """Weights (draws,) that sum to one, and Pareto k: above 0.7, the largest of them are all that counts."""
     if log_ratio.shape != (draws,) or np.isnan(log_ratio).any() or np.isposinf(log_ratio).any():
         raise ValueError(
-            f"the prior {prior!r} takes one log ratio of densities for each of {draws} draws, −inf where it excludes one:"
-            f" got the shape {log_ratio.shape}, {np.sum(~np.isfinite(log_ratio))} of them not finite"
+            f"the prior {prior!r} takes one log ratio of densities for each of {draws} draws, −inf where it excludes "
+            f"one: got the shape {log_ratio.shape}, {np.sum(~np.isfinite(log_ratio))} of them not finite"
         )
     allowed = np.isfinite(log_ratio)
     if not allowed.any():
-        raise ValueError(f"the prior {prior!r} excludes every posterior draw: nothing can be said of the posterior there")
+        raise ValueError(
+            f"the prior {prior!r} excludes every posterior draw: nothing can be said of the posterior there"
+        )
     weights, pareto_k = np.zeros(draws), 0.0
     if np.ptp(log_ratio[allowed]) > 0:
         from arviz import psislw  # takes seconds to import

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,11 +15,15 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
 """Okabe and Ito's palette, with a grey."""
 
+MEMBERS = (BLUE, ORANGE, GREEN, RED, GREY)
+"""Colours of the members of an ensemble, or of the reasons of failures, in order."""
+
 INK, BAND = "#222222", "#D9DDE3"
 
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 10.0, 9.0, 8.0
 MAX_COLUMNS = 5
-_RESOLUTION = 160
+RESOLUTION = 200
+"""Dots per inch of a PNG."""
 
 
 def grid(count: int, width: float = 2.5, height: float = 2.3, blocks: int = 1) -> tuple[Figure, np.ndarray]:
@@ -101,6 +106,17 @@ def note(axis: Axes, text: str, colour: str = INK, top: bool = True) -> None:
     )  # fmt: skip
 
 
+def legend(figure: Figure, panels: Iterable[Axes], **options: Any) -> None:
+    """One legend above all panels, each label once."""
+    handles = {
+        label: handle for axis in panels for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), fontsize=TICK_SIZE,
+        frameon=False, columnspacing=1.0, handlelength=1.4, **options,
+    )  # fmt: skip
+
+
 def difference_band(axis: Axes, x: np.ndarray, share: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
     """Draws how far a share lies from the x that it should equal, over the band of what a right one does."""
     position = np.concatenate([[0], x, [1]])
@@ -124,4 +140,4 @@ def few_ticks(axis: Axes, count: int = 4) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG; the same figure always gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=_RESOLUTION, metadata={"Software": None}, facecolor="white")
+    figure.savefig(path, format="png", dpi=RESOLUTION, metadata={"Software": None}, facecolor="white")

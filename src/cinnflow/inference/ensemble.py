@@ -85,3 +85,16 @@ class Ensemble:
         """Where each member maps θ, one member after the other: (members × data sets, parameters)."""
         images = [member({"parameters": theta, **member.configure(data)})[0] for member in self.members]
         return np.concatenate([np.asarray(z, np.float64) for z in images])
+
+    def summaries(self, data: Data) -> np.ndarray:
+        """What the members have condensed data to, side by side (data sets, entries).
+
+        Without a summary network, that is the data as they are.
+        """
+        parts = []
+        for member in self.members:
+            if member.summary_net is not None:
+                parts.append(member.summaries(data))
+            else:
+                parts.append(member.configure(data)["direct_conditions"])
+        return np.concatenate([np.asarray(part, np.float64) for part in parts], axis=-1)

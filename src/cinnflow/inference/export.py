@@ -16,6 +16,9 @@ FEWEST_DRAWS = 100
 GROUPS = ("posterior", "prior", "prior_predictive", "observed_data")
 """What is known of an observation before anything is simulated from its posterior."""
 
+SUMMARIES = "summaries"
+"""Group of a file of draws that InferenceData does not know."""
+
 _ENGINE = "h5netcdf"
 
 
@@ -68,6 +71,7 @@ def write_draws(
     prior: Mapping[str, np.ndarray],
     prior_predictive: Mapping[str, np.ndarray],
     observed: Mapping[str, np.ndarray],
+    summaries: np.ndarray,
     attributes: Mapping[str, str],
 ) -> None:
     """Writes posterior, prior and observed data, all but the posterior predictive data; the same input, the same bytes.
@@ -78,6 +82,7 @@ def write_draws(
         prior: prior draws (n,), by name.
         prior_predictive: arrays simulated from the first prior draws (up to n, ...), by name.
         observed: observed arrays (data sets, ...), by name.
+        summaries: what the networks have condensed each data set to (data sets, entries).
         attributes: what to say of the posterior: study, model, fingerprint.
     """
     many = len(next(iter(draws.values()))) > 1
@@ -94,9 +99,10 @@ def write_draws(
             name: ((*(["data_set"] if many else []), *_dims(name, values)), values if many else values[0])
             for name, values in observed.items()
         },
+        SUMMARIES: {"summaries": (("data_set", "entry") if many else ("entry",), summaries if many else summaries[0])},
     }
     temporary = path.with_suffix(".temporary")
-    _create(temporary, GROUPS)
+    _create(temporary, tuple(groups))
     for group, variables in groups.items():
         dataset = xr.Dataset(variables, attrs=dict(attributes) if group == "posterior" else {})
         dataset = dataset.assign_coords({name: np.arange(size) for name, size in dataset.sizes.items()})

@@ -52,6 +52,7 @@ def _draw(args: argparse.Namespace) -> None:
             truths=np.concatenate(truths, axis=-1),
             log_prob=posterior.log_prob(test.theta, test.data),
             latent=posterior.latent(test.theta, test.data),
+            summaries=posterior.summaries(test.data),
             fits=[fit.relative_to(args.out.parent.parent).as_posix() for fit in args.fits],
         ),
     )

@@ -54,14 +54,15 @@ def _infer(args: argparse.Namespace) -> None:
             f"{args.observation}: {draws_of_each} draws for each of {data_sets} data sets, not {args.draws}: "
             f"posterior.draws_in_all is {args.draws_in_all}"
         )
-    theta = load_members(args.fits).sample(observed, draws_of_each, seed=args.seed)
+    posterior = load_members(args.fits)
+    theta = posterior.sample(observed, draws_of_each, seed=args.seed)
     draws = {name: theta[..., i] for i, name in enumerate(simulations.names)} | model.derived_quantities(theta)
     # Simulations that succeeded: the prior that the network has learned from.
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}
     prior |= model.derived_quantities(simulations.theta)
     prior_predictive = {name: values[: args.prior_predictive] for name, values in simulations.data.items()}
     about = {"study": args.study, "simulations": manifest.store, "inference_library": "cinnflow"}
-    write_draws(args.out, draws, prior, prior_predictive, observed, about)
+    write_draws(args.out, draws, prior, prior_predictive, observed, posterior.summaries(observed), about)
     table = posterior_table(draws, prior).to_csv(index=False)
     place(args.table, table.encode(), args.table.with_suffix(".temporary"))
     say(f"{args.observation}: posterior of {data_sets} data sets, {draws_of_each} draws each")
