@@ -17,7 +17,7 @@ import yaml
 
 from cinnflow.diagnostics import misspecification, pairs, predictive, sensitivity, style
 from cinnflow.diagnostics.summary import conclusion
-from cinnflow.diagnostics.verdicts import DOUBTFUL, FAIL, worst
+from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.prose import split_readme
 
@@ -124,8 +124,9 @@ def _judged(folder: Path, name: str, title: str, caption: str, judged: pd.DataFr
     """A figure with its title and caption, and the verdicts on it, where there are any."""
     rows = [] if judged is None else judged.to_dict("records")
     word = worst(row["verdict"] for row in rows) if rows else None
-    image = _image(folder / f"{name}.png")
-    return {"name": name, "title": title, "caption": caption, "image": image, "word": word, "verdicts": rows}
+    whole = rows[0]["reason"] if [row["parameter"] for row in rows] == [ALL_PARAMETERS] else None
+    texts = {"name": name, "title": title, "caption": caption, "word": word, "whole": whole}
+    return {**texts, "image": _image(folder / f"{name}.png"), "verdicts": rows}
 
 
 _OF_OBSERVATIONS = ("predictive", "prior_predictive", "misspecification")
