@@ -215,7 +215,7 @@ def test_thousands_of_data_sets_are_summed_up(content, tmp_path) -> None:
     text = " ".join(page.text.split())
     assert "Posterior for school, the first of 2001 data sets" in text
     assert "Over all 2001 data sets" in text
-    assert "1.00 0.100 to 1.90" in text, "the median and the central 90 % of the data sets' medians"
+    assert "0.100 to 1.90" in text, "the central 90 % of the data sets' medians"
     assert len(page.text) < 40_000
 
 
