@@ -71,10 +71,10 @@ def test_the_first_data_set_is_read_back(tmp_path, rng):
     assert read_first(tmp_path / "draws.nc", SUMMARIES)["summaries"].shape == (3,)
 
 
-@pytest.mark.parametrize(("data_sets", "draws"), [(1, 4000), (1000, 4000), (10_000, 400), (10**6, 100)])
+@pytest.mark.parametrize(("data_sets", "draws"), [(1, 4000), (500, 4000), (10_000, 200), (10**6, 100)])
 def test_many_data_sets_share_the_draws(data_sets, draws):
-    assert draws_each(data_sets, 4000, 4_000_000) == draws
-    assert draws_each(data_sets, 50, 4_000_000) == 50
+    assert draws_each(data_sets, 4000, 2_000_000) == draws
+    assert draws_each(data_sets, 50, 2_000_000) == 50
 
 
 def test_predictive_simulations_spread_over_the_draws():
