@@ -13,7 +13,7 @@ BELOW = {
     "store": {"simulation"},
     "networks": set(),
     "inference": {"networks", "simulation"},
-    "training": {"inference", "networks"},
+    "training": {"inference", "networks", "simulation", "store"},
     "diagnostics": set(),
     "report": {"diagnostics"},
 }

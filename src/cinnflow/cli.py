@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,14 @@ from rich.table import Table
 from cinnflow.config import read_raw
 from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.pilot import pilot
 from cinnflow.steps.common import PLAIN
 from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.description import read_description
 from cinnflow.store.layout import Store
-from cinnflow.store.progress import duration, split_progress
+from cinnflow.store.progress import duration, split_progress, time_of_files
 from cinnflow.store.verify import retry, take_back, verify
 
 PILOT_SIMULATIONS = 5
@@ -55,9 +55,10 @@ def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
     table = Table(title=f"{plan.study.study}: {plan.store.path}")
     for column in ("split", "batches", "running", "simulations", "failed", "rate", "time left"):
         table.add_column(column, justify="left" if column in ("split", "failed") else "right")
+    now = time_of_files(STORES)
     for split in plan.splits:
         size = plan.study.simulations.batch_size
-        progress = split_progress(plan.store, split, plan.batches(split), size, time.time())
+        progress = split_progress(plan.store, split, plan.batches(split), size, now)
         failed = ", ".join(f"{count} {reason}" for reason, count in progress.ended.items() if reason != Status.OK.label)
         left = progress.seconds_left
         table.add_row(
@@ -108,8 +109,12 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
         low, median, high = (f"{value:.4g}" for value in np.quantile(found.theta[:, i], [0, 0.5, 1]))
         table.add_row(name, f"{prior.lower[i]:g} to {prior.upper[i]:g}", low, median, high)
     console.print(table)
+    for name, shape in plan.model.generative.context_shapes.items():
+        console.print(f"context {name}: shape {shape}", markup=False)
+    max_length = plan.model.generative.simulator.max_length
     for name, shape in found.shapes.items():
-        console.print(f"data {name}: shape {shape}", markup=False)
+        varies = f", the first axis up to {maximum(max_length)}" if name in varying(found.shapes, max_length) else ""
+        console.print(f"data {name}: shape {shape}{varies}", markup=False)
     for index, outcome in found.failures.items():
         console.print(f"simulation {index} {outcome.status.label}: {outcome.message}", style="red", markup=False)
     if found.differing:

@@ -35,8 +35,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Simulations(Section):
     """How many simulations a study wants, and how they are run."""
 
-    rounds: PositiveInt = Field(2, description="rounds of simulations; each adds to the ones before")
-    per_round: PositiveInt = Field(2048, description="simulations in a round (rounded up to whole batches)")
+    rounds: PositiveInt = Field(
+        2, description="rounds of simulations; each adds to the ones before (regimes rounds and offline)"
+    )
+    per_round: PositiveInt = Field(2048, description="simulations in a round (rounded up to whole batches; likewise)")
     batch_size: PositiveInt = Field(128, description="simulations that one job runs; one chunk of each array")
     test: PositiveInt = Field(512, description="held-out simulations for the diagnostics (rounded up to whole batches)")
     threads: PositiveInt = Field(1, description="simulations that one batch job runs at the same time")
@@ -115,10 +117,12 @@ class InferenceNetwork(Section):
     num_dense: PositiveInt = Field(2, description="dense layers in each network of a coupling")
     units: PositiveInt = Field(128, description="width of these")
     activation: Activation = "swish"
-    dropout_prob: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.05, description="share of units that training leaves out"
+    dropout_prob: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="share of units that training leaves out; null: by regime and number of simulations"
     )
-    kernel_regularizer: Annotated[float, Field(ge=0)] = Field(0.0, description="factor of the L2 penalty on kernels")
+    kernel_regularizer: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="factor of the L2 penalty on kernels; null: by regime and number of simulations"
+    )
     soft_clamping: PositiveFloat = Field(1.9, description="bound of the logarithm of the scale that one coupling gives")
     bins: Annotated[int, Field(ge=2, strict=True)] | None = Field(
         None, description="bins of a spline (spline and interleaved couplings); null: 16"
@@ -153,20 +157,55 @@ class Network(Section):
         return {"type": DeepSetNetwork().type, **summary} if isinstance(summary, dict) else summary
 
 
-class Training(Section):
-    """How the network is fitted."""
+_ONLY_WITH = {
+    "iterations_per_epoch": ("online", "replay"),
+    "validation_sims": ("online", "replay"),
+    "buffer_capacity": ("replay",),
+    "validation_share": ("rounds", "offline"),
+}
+"""Regimes in which a setting has an effect, where that is not all of them."""
 
-    regime: Literal["rounds", "offline"] = "rounds"
-    epochs: PositiveInt = Field(100, description="largest number of passes over the simulations")
-    batch_size: PositiveInt = Field(64, description="simulations in one update")
-    learning_rate: PositiveFloat = Field(1e-3, description="first learning rate; it falls to zero along a cosine")
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="share of the simulations that is held back to find the best weights"
+
+class Training(Section):
+    """How the network is fitted; null: by the regime and the number of simulations, in training/defaults.py."""
+
+    regime: Literal["online", "replay", "rounds", "offline"] = Field(
+        "rounds",
+        description="online: fresh simulations for every update; replay: a buffer of the latest ones; rounds: a fit "
+        "after each round, which goes on from the one before; offline: one fit to all rounds. The first two simulate "
+        "while they train, and take a Python simulator",
+    )
+    epochs: PositiveInt | None = Field(
+        None, description="largest number of epochs: passes over the simulations, or sets of iterations_per_epoch"
+    )
+    iterations_per_epoch: PositiveInt | None = Field(None, description="updates in an epoch (online, replay)")
+    batch_size: PositiveInt | None = Field(None, description="simulations in one update")
+    learning_rate: PositiveFloat | None = Field(
+        None, description="first learning rate; it falls to zero along a cosine"
+    )
+    buffer_capacity: PositiveInt | None = Field(None, description="batches that the buffer holds (replay)")
+    validation_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="share of the simulations held back to find the best weights (rounds, offline)"
+    )
+    validation_sims: PositiveInt | None = Field(
+        None, description="simulations made to find the best weights, and never trained on (online, replay)"
+    )
+    patience: Count | None = Field(
+        None, description="epochs without a lower validation loss after which training stops; 0: never"
     )
     ensemble: PositiveInt = Field(1, description="networks that are trained apart and mixed evenly")
-    patience: PositiveInt | None = Field(
-        20, description="epochs without a lower validation loss after which training stops; null: never"
-    )
+
+    @property
+    def simulates(self) -> bool:
+        """Whether training makes its own simulations, instead of reading those of the store."""
+        return self.regime in ("online", "replay")
+
+    @model_validator(mode="after")
+    def _settings_have_an_effect(self) -> Training:
+        for name, regimes in _ONLY_WITH.items():
+            if getattr(self, name) is not None and self.regime not in regimes:
+                raise ValueError(f"{name} with the regime {' or '.join(regimes)} alone, not {self.regime}")
+        return self
 
 
 class Sbc(Section):

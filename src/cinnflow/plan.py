@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cinnflow.config import ConfigError, Study, check_study
+from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint
 from cinnflow.store.layout import Store, StoreError
@@ -43,6 +44,16 @@ class Plan:
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
         model = load_model(study.model, study.model_options)
+        if study.training.simulates and isinstance(model.generative.simulator, ExternalSimulator):
+            raise ConfigError(
+                f"{source}: training.regime: got {study.training.regime!r}, where training simulates; an external "
+                "program takes rounds or offline, which simulate in jobs of their own and keep what is finished"
+            )
+        if model.generative.simulator.max_length and study.network.summary.type == "none":
+            raise ConfigError(
+                f"{source}: network.summary.type: got 'none', but the model's data vary in length (max_length); takes "
+                "a summary network: deep_set, set_transformer or time_series"
+            )
         return cls(study, model, fingerprint(model, study.model_options, study.seed))
 
     @property
@@ -67,8 +78,9 @@ class Plan:
 
     @property
     def rounds(self) -> list[str]:
-        """Names of the splits that are trained on."""
-        return [f"round-{number}" for number in range(self.study.simulations.rounds)]
+        """Names of the splits that are trained on; none where training simulates by itself."""
+        rounds = 0 if self.study.training.simulates else self.study.simulations.rounds
+        return [f"round-{number}" for number in range(rounds)]
 
     @property
     def splits(self) -> list[str]:
@@ -76,22 +88,29 @@ class Plan:
         return [*self.rounds, "test"]
 
     @property
+    def prior_split(self) -> str:
+        """A split whose parameters stand for the prior."""
+        return self.splits[0]
+
+    @property
+    def stages(self) -> list[str]:
+        """Folders of the study's fits, in their order: one a round with the regime rounds, else a single one."""
+        return self.rounds if self.study.training.regime == "rounds" else [""]
+
+    @property
     def newest_fits(self) -> list[Path]:
         """The .keras files, one a member, of the fit that results are computed from."""
-        return self.fits(self.rounds[-1])
+        return self.fits(self.stages[-1])
 
-    def fits(self, last_round: str) -> list[Path]:
-        """The .keras files of the fit to all rounds up to one."""
-        folder = self.folder / "fit"
-        if self.study.training.regime == "rounds":
-            folder = folder / last_round
+    def fits(self, stage: str) -> list[Path]:
+        """The .keras files of the fit at one of the stages."""
+        folder = self.folder / "fit" / stage
         return [folder / f"member-{member}" / "network.keras" for member in range(self.study.training.ensemble)]
 
     @property
     def histories(self) -> list[Path]:
         """What every training of the study has written, from the first round on."""
-        rounds = self.rounds if self.study.training.regime == "rounds" else self.rounds[-1:]
-        return [fit.parent / "history.csv" for name in rounds for fit in self.fits(name)]
+        return [fit.parent / "history.csv" for stage in self.stages for fit in self.fits(stage)]
 
     def batches(self, split: str) -> int:
         """How many batches the study wants of a split."""
@@ -127,7 +146,9 @@ class Plan:
     def rounded(self) -> list[str]:
         """A line for each budget that is no multiple of the batch size."""
         size = self.study.simulations.batch_size
-        wanted = {"per_round": self.study.simulations.per_round, "test": self.study.simulations.test}
+        wanted = {"test": self.study.simulations.test}
+        if self.rounds:
+            wanted["per_round"] = self.study.simulations.per_round
         return [
             f"simulations.{key}: {value} is rounded up to {math.ceil(value / size) * size}, whole batches of {size}"
             for key, value in wanted.items()

@@ -28,7 +28,11 @@ def write(folder, rng, data_sets=1, labels=None):
     prior = {name: rng.normal(size=20) for name in draws}
     observed = {"cases": np.arange(14.0 * data_sets).reshape(data_sets, 14)}
     before, after = ({"cases": rng.poisson(3.0, size=(n, 14)).astype(float)} for n in (8, 5))
-    write_draws(folder / "draws.nc", draws, prior, before, observed, rng.normal(size=(data_sets, 3)), {"study": "mine"})
+    summaries, contexts = rng.normal(size=(data_sets, 3)), {"length": np.full(data_sets, 14.0)}
+    prior_predictive = (np.arange(2, 10), before)
+    write_draws(
+        folder / "draws.nc", draws, prior, prior_predictive, observed, summaries, {"study": "mine"}, contexts
+    )  # fmt: skip
     write_inference_data(folder / "posterior.nc", folder / "draws.nc", after, np.arange(0, 50, 10), labels)
     return draws, observed, before, after
 
@@ -37,7 +41,9 @@ def write(folder, rng, data_sets=1, labels=None):
 def test_arviz_opens_the_file_with_names_groups_and_coordinates(tmp_path, rng, data_sets):
     draws, observed, before, after = write(tmp_path, rng, data_sets, {"cases": "boys in bed", "cases_0": "day"})
     data = arviz.from_netcdf(tmp_path / "posterior.nc")
-    assert set(data.groups()) == {"posterior", "posterior_predictive", "prior", "prior_predictive", "observed_data"}
+    groups = {"posterior", "posterior_predictive", "prior", "prior_predictive", "observed_data", "constant_data"}
+    assert set(data.groups()) == groups
+    assert data.prior_predictive["draw"].to_numpy().tolist() == list(range(2, 10))
     assert data.posterior.sizes["draw"] == 50
     np.testing.assert_array_equal(np.atleast_2d(data.posterior["beta"][0].to_numpy().T), draws["beta"])
     np.testing.assert_array_equal(data.observed_data["cases"].to_numpy().reshape(data_sets, 14), observed["cases"])

@@ -12,9 +12,9 @@ from cinnflow.networks import InvertibleNetwork
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL, CompiledUpdates
 
 
-def adapted():
+def adapted(**network):
     settings = {"dense_args": {"units": 8, "kernel_regularizer": keras.regularizers.L2(0.1)}}
-    posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=settings))
+    posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=settings, **network))
     simulations = simulate(60, np.random.default_rng(0), n_obs=3)
     posterior.adapt(simulations["prior_draws"], simulations["sim_data"])
     return posterior, posterior.prepare(
@@ -54,3 +54,14 @@ def test_a_shorter_call_compiles_nothing_anew_and_takes_no_more_updates():
     assert updates(pool, rows[:3]).shape == (3,)
     assert int(steps.iterations) == UPDATES_PER_CALL + 3
     assert updates._run.experimental_get_tracing_count() == 1
+
+
+def test_every_update_has_noise_of_its_own():
+    posterior, pool = adapted(use_soft_flow=True)
+    generator = posterior.inference_net.noise
+    before = generator.state.numpy()
+    posterior.compute_loss(pool, training=True)
+    one_update = generator.state.numpy() - before
+    assert one_update.any()
+    CompiledUpdates(posterior, optimizer())(pool, np.zeros((7, 16), np.int32))
+    np.testing.assert_array_equal(generator.state.numpy() - before, 8 * one_update)

@@ -24,6 +24,8 @@ for diagnostic in OF_DRAWS:
             f"{PLAN.folder}/logs/{diagnostic}.log",
         resources:
             mem_mb=2000,
+        group:
+            "diagnostics"
         shell:
             "{STEP}.diagnose {params.diagnostic} --settings {params.settings:q} --draws $(dirname {input.draws:q})"
             " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"

@@ -11,7 +11,7 @@ def observation_file(wildcards):
 
 rule infer:
     input:
-        manifest=PLAN.manifest_path("round-0"),
+        manifest=PLAN.manifest_path(PLAN.prior_split),
         fits=PLAN.newest_fits,
         observation=observation_file,
     output:
@@ -86,8 +86,6 @@ rule predict:
     log:
         f"{PLAN.folder}/logs/predict-{{observation}}-{{batch}}.log",
     threads: SIMULATIONS.threads
-    resources:
-        mem_mb=1000,
     shell:
         "rm -f {BACKUPS}/{output:q}; "
         f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"

@@ -81,7 +81,12 @@ def plot(table: pd.DataFrame) -> Figure:
 
 
 def plot_prior(table: pd.DataFrame) -> Figure:
-    """The same for the prior predictive data."""
+    """The same for the prior predictive data; a sentence where there are none."""
+    if f"{_PRIOR}q50" not in table:
+        figure = Figure(figsize=(5.4, 0.5))
+        text = "No simulation from the prior is as long as the observation."
+        figure.text(0.02, 0.5, text, fontsize=style.TITLE_SIZE, va="center", color=style.INK)
+        return figure
     return _plot(_of_prior(table), style.GREY)
 
 
@@ -92,6 +97,8 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
 
 def verdict_prior(table: pd.DataFrame) -> pd.DataFrame:
     """The same for the prior predictive data: doubtful where the prior does not expect such an observation."""
+    if f"{_PRIOR}q50" not in table:
+        return pd.DataFrame([], columns=verdicts.COLUMNS)
     return _verdict(_of_prior(table), verdicts.DOUBTFUL)
 
 

@@ -13,9 +13,6 @@ import xarray as xr
 FEWEST_DRAWS = 100
 """Draws that each data set gets at least, however many data sets there are."""
 
-GROUPS = ("posterior", "prior", "prior_predictive", "observed_data")
-"""What is known of an observation before anything is simulated from its posterior."""
-
 SUMMARIES = "summaries"
 """Group of a file of draws that InferenceData does not know."""
 
@@ -69,10 +66,11 @@ def write_draws(
     path: Path,
     draws: Mapping[str, np.ndarray],
     prior: Mapping[str, np.ndarray],
-    prior_predictive: Mapping[str, np.ndarray],
+    prior_predictive: tuple[np.ndarray, Mapping[str, np.ndarray]],
     observed: Mapping[str, np.ndarray],
     summaries: np.ndarray,
     attributes: Mapping[str, str],
+    contexts: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes posterior, prior and observed data, all but the posterior predictive data; the same input, the same bytes.
 
@@ -80,12 +78,14 @@ def write_draws(
         path: the .nc file.
         draws: posterior draws (data sets, draws) of each parameter, by name.
         prior: prior draws (n,), by name.
-        prior_predictive: arrays simulated from the first prior draws (up to n, ...), by name.
+        prior_predictive: numbers (m,) of prior draws, and arrays simulated from these (m, ...), by name.
         observed: observed arrays (data sets, ...), by name.
         summaries: what the networks have condensed each data set to (data sets, entries).
         attributes: what to say of the posterior: study, model, fingerprint.
+        contexts: the contexts of the observed data (data sets, ...), by name; the group constant_data holds them.
     """
     many = len(next(iter(draws.values()))) > 1
+    rows, simulated = prior_predictive
     groups = {
         "posterior": {
             name: (("chain", "draw", "data_set"), values.T[None]) if many else (("chain", "draw"), values)
@@ -93,20 +93,21 @@ def write_draws(
         },
         "prior": {name: (("chain", "draw"), values[None]) for name, values in prior.items()},
         "prior_predictive": {
-            name: (("chain", "draw", *_dims(name, values)), values[None]) for name, values in prior_predictive.items()
+            name: (("chain", "draw", *_dims(name, values)), values[None]) for name, values in simulated.items()
         },
-        "observed_data": {
-            name: ((*(["data_set"] if many else []), *_dims(name, values)), values if many else values[0])
-            for name, values in observed.items()
-        },
+        "observed_data": _by_data_set(observed, many),
         SUMMARIES: {"summaries": (("data_set", "entry") if many else ("entry",), summaries if many else summaries[0])},
     }
+    if contexts:
+        groups["constant_data"] = _by_data_set(contexts, many)
     temporary = path.with_suffix(".temporary")
     _create(temporary, tuple(groups))
     for group, variables in groups.items():
         dataset = xr.Dataset(variables, attrs=dict(attributes) if group == "posterior" else {})
-        dataset = dataset.assign_coords({name: np.arange(size) for name, size in dataset.sizes.items()})
-        dataset.to_netcdf(temporary, mode="a", group=group, engine=_ENGINE)
+        coords = {name: np.arange(size) for name, size in dataset.sizes.items()}
+        if group == "prior_predictive":
+            coords["draw"] = rows
+        dataset.assign_coords(coords).to_netcdf(temporary, mode="a", group=group, engine=_ENGINE)
     temporary.rename(path)
 
 
@@ -127,9 +128,11 @@ def write_inference_data(
         labels: what parameters, arrays and their axes (`<array>_0`, ...) are called, with their units.
     """
     temporary = path.with_suffix(".temporary")
-    _create(temporary, (*GROUPS, "posterior_predictive"))
+    with h5py.File(draws) as file:
+        groups = [group for group in file if group != SUMMARIES]
+    _create(temporary, [*groups, "posterior_predictive"])
     many = False
-    for group in GROUPS:
+    for group in groups:
         with xr.open_dataset(draws, group=group, engine=_ENGINE) as dataset:
             many |= "data_set" in dataset.dims
             _labelled(dataset.load(), labels or {}).to_netcdf(temporary, mode="a", group=group, engine=_ENGINE)
@@ -178,6 +181,12 @@ def _labelled(dataset: xr.Dataset, labels: Mapping[str, str]) -> xr.Dataset:
     for name in set(labels) & {str(variable) for variable in dataset.variables}:
         dataset[name].attrs["long_name"] = labels[name]
     return dataset
+
+
+def _by_data_set(arrays: Mapping[str, np.ndarray], many: bool) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Variables with their dimensions; the data sets are one of these where there are many."""
+    first = ("data_set",) if many else ()
+    return {name: ((*first, *_dims(name, values)), values if many else values[0]) for name, values in arrays.items()}
 
 
 def _dims(name: str, values: np.ndarray) -> tuple[str, ...]:

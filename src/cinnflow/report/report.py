@@ -65,7 +65,7 @@ def build(content: Content) -> str:
         question=question,
         model=model,
         conclusion=" ".join([conclusion(summary), *_fit_in_words(observations)]),
-        worst=worst([*summary["verdict"], *words]),
+        worst=worst([*summary["verdict"], *filter(None, words)]),
         verdicts=_verdict_matrix(summary),
         sections=sections,
         observations=observations,

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cinnflow.simulation.padding import MaxLength, common_length
+
 LONGEST_NAME = 64
 
 
@@ -60,12 +62,13 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def outcome_of(output: object, seconds: float) -> Outcome:
+def outcome_of(output: object, seconds: float, max_length: MaxLength = None) -> Outcome:
     """Judges what a simulator returned: an array or a mapping of arrays, numbers, all finite.
 
     Args:
         output: an array-like, named `x` in the store, or a mapping of names to array-likes.
         seconds: wall time that the simulation took.
+        max_length: the declared maximum of the first axis, where it varies.
 
     Returns:
         An outcome that is ok, not finite, or unreadable.
@@ -75,6 +78,7 @@ def outcome_of(output: object, seconds: float) -> Outcome:
     named = output if isinstance(output, Mapping) else {"x": output}
     try:
         data = {_checked_name(str(name)): _numbers(str(name), value) for name, value in named.items()}
+        common_length(data, max_length)
     except ValueError as error:
         return Outcome(Status.UNREADABLE, seconds=seconds, message=str(error))
     for name, array in data.items():

@@ -40,7 +40,7 @@ def _draw(args: argparse.Namespace) -> None:
 
     use_device(args.threads)
     posterior = load_members(args.fits)
-    draws = posterior.sample(test.data, args.draws, seed=args.seed)
+    draws = posterior.sample(test.conditions, args.draws, seed=args.seed)
     derived = model.derived_quantities(draws)
     truths = [test.theta, *(value[:, None] for value in model.derived_quantities(test.theta).values())]
     write_draws(
@@ -50,9 +50,9 @@ def _draw(args: argparse.Namespace) -> None:
             parameters=len(test.names),
             draws=np.concatenate([draws, *(value[..., None] for value in derived.values())], axis=-1),
             truths=np.concatenate(truths, axis=-1),
-            log_prob=posterior.log_prob(test.theta, test.data),
-            latent=posterior.latent(test.theta, test.data),
-            summaries=posterior.summaries(test.data),
+            log_prob=posterior.log_prob(test.theta, test.conditions),
+            latent=posterior.latent(test.theta, test.conditions),
+            summaries=posterior.summaries(test.conditions),
             fits=[fit.relative_to(args.out.parent.parent).as_posix() for fit in args.fits],
         ),
     )

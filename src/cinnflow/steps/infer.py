@@ -6,12 +6,15 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
+
 from cinnflow.inference.export import draws_each, posterior_table, write_draws
 from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.padding import MASK
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.layout import place
-from cinnflow.store.reader import read_simulations
+from cinnflow.store.reader import Simulations, read_simulations
 from cinnflow.store.seal import read_manifest
 
 
@@ -39,8 +42,13 @@ def _infer(args: argparse.Namespace) -> None:
     model = load_model(args.model, args.options)
     manifest = read_manifest(args.manifest)
     simulations = read_simulations(args.stores, [manifest])
-    shapes = {name: array.shape[1:] for name, array in simulations.data.items()}
-    observed = read_observation(args.observation, shapes, model.read_observation)
+    observed = read_observation(
+        args.observation,
+        simulations.shapes,
+        model.read_observation,
+        padded=simulations.padded,
+        lengths=simulations.length_contexts,
+    )
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
     from cinnflow.inference.load import load_members
@@ -55,17 +63,36 @@ def _infer(args: argparse.Namespace) -> None:
             f"posterior.draws_in_all is {args.draws_in_all}"
         )
     posterior = load_members(args.fits)
-    theta = posterior.sample(observed, draws_of_each, seed=args.seed)
+    theta, summaries = posterior.sample(observed, draws_of_each, seed=args.seed), posterior.summaries(observed)
     draws = {name: theta[..., i] for i, name in enumerate(simulations.names)} | model.derived_quantities(theta)
     # Simulations that succeeded: the prior that the network has learned from.
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}
     prior |= model.derived_quantities(simulations.theta)
-    prior_predictive = {name: values[: args.prior_predictive] for name, values in simulations.data.items()}
     about = {"study": args.study, "simulations": manifest.store, "inference_library": "cinnflow"}
-    write_draws(args.out, draws, prior, prior_predictive, observed, posterior.summaries(observed), about)
+    contexts = {name: observed[name] for name in simulations.context}
+    data = {name: observed[name] for name in simulations.data}
+    length = None
+    if simulations.padded:
+        length = observed[MASK][0].sum() if MASK in observed else data[simulations.padded[0]].shape[1]
+    if MASK in observed:
+        for name in simulations.padded:
+            data[name][~observed[MASK]] = np.nan
+    rows = _as_long(simulations, length)[: args.prior_predictive]
+    simulated = {
+        name: values[rows, :length] if name in simulations.padded else values[rows]
+        for name, values in simulations.data.items()
+    }
+    write_draws(args.out, draws, prior, (rows, simulated), data, summaries, about, contexts)
     table = posterior_table(draws, prior).to_csv(index=False)
     place(args.table, table.encode(), args.table.with_suffix(".temporary"))
     say(f"{args.observation}: posterior of {data_sets} data sets, {draws_of_each} draws each")
+
+
+def _as_long(simulations: Simulations, length: int | None) -> np.ndarray:
+    """Numbers of the simulations that the first observed data set can be compared with: those that are no shorter."""
+    if length is None or simulations.lengths is None:
+        return np.arange(len(simulations.theta))
+    return np.flatnonzero(simulations.lengths >= length)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,11 @@ def _predict(args: argparse.Namespace) -> None:
     batch = Batch(Store(args.store), args.split, args.batch, args.batch_size)
     posterior = read_first(args.draws, "posterior")
     draws = np.stack([posterior[name] for name in model.generative.prior.names], axis=-1)
+    # Simulations are of the contexts that the observation has.
+    context = read_first(args.draws, "constant_data") if model.generative.context_shapes else None
     rows = predictive_rows(np.array(batch.indices), args.simulations, len(draws))
     limits = Limits(args.threads, args.timeout, args.attempts)
-    run_batch(batch, model.generative, args.seed, meaning.parts, limits, theta=draws[rows])
+    run_batch(batch, model.generative, args.seed, meaning.parts, limits, theta=draws[rows], context=context)
     say(f"{args.split}: batch {args.batch} done")
 
 

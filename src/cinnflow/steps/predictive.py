@@ -50,7 +50,14 @@ def _check(args: argparse.Namespace) -> None:
     simulated = {name: np.concatenate([batch[f"data/{name}"] for batch in batches]) for name in description.data}
     labels = load_model(args.model, args.options).labels
     observed, prior = (read_first(args.draws, group) for group in ("observed_data", "prior_predictive"))
-    table = predictive.compute(simulated, observed, prior, labels)
+    shown = dict(simulated)
+    for name in description.padded:
+        length = int(np.isfinite(observed[name]).reshape(len(observed[name]), -1).all(axis=1).sum())
+        observed[name], shown[name] = observed[name][:length], simulated[name][:, :length]
+        simulated[name][:, length:] = np.nan
+    # Simulations from the prior that are as long as the observation, where lengths vary: there may be none.
+    enough = min(len(values) for values in prior.values()) >= 2
+    table = predictive.compute(shown, observed, prior if enough else None, labels)
     place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
     style.save(predictive.plot(table), args.figure)
     style.save(predictive.plot_prior(table), args.prior_figure)

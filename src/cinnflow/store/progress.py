@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch
@@ -41,6 +45,18 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def time_of_files(folder: Path) -> float:
+    """The time by the clock that stamps a folder's files, in seconds since the epoch.
+
+    On a file system that hosts share, it is not always that of the host that asks.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:  # not there yet, or not ours to write to
+        return time.time()
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,7 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
         split: which split.
         batches: batches that the study wants.
         batch_size: simulations in each.
-        now: the time, in seconds since the epoch.
+        now: the time by the clock of the store's files, in seconds since the epoch.
     """
     ended: Counter[Status] = Counter()
     moments: list[tuple[float, int]] = []
@@ -94,15 +110,18 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
         journal = Batch(store, split, number, batch_size).journal
         journalled = {entry.index: entry.outcome.status for entry in read_journal(journal)}
         record = store.chunk(split, STATUS, number)
-        if record.exists():
-            committed += 1
-            ended.update(Status(int(code)) for code in decode(STATUS, record.read_bytes(), batch_size))
-            moments.append((record.stat().st_mtime, batch_size))
-        elif journalled:
+        try:
+            codes, moment = decode(STATUS, record.read_bytes(), batch_size), record.stat().st_mtime
+        except FileNotFoundError:
+            running += is_running(journal)
             ended.update(journalled.values())
-            with contextlib.suppress(FileNotFoundError):
-                moments.append((journal.stat().st_mtime, len(journalled)))
-        running += not record.exists() and is_running(journal)
+            if journalled:
+                with contextlib.suppress(FileNotFoundError):
+                    moments.append((journal.stat().st_mtime, len(journalled)))
+        else:
+            committed += 1
+            ended.update(Status(int(code)) for code in codes)
+            moments.append((moment, batch_size))
     recent = [(moment, count) for moment, count in moments if now - moment < LATELY]
     span = now - min((moment for moment, _ in recent), default=now)
     # The first batch of the span ended when the span began, so it tells nothing of the pace.

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from cinnflow.simulation.folder_lock import alone_in
+from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.batch import Batch, decode_batch
+from cinnflow.store.batch import Batch, clear_scratch, decode_batch
 from cinnflow.store.description import Description, read_description
 from cinnflow.store.layout import STATUS, ArraySpec, Store, StoreError, consolidated_metadata, place, split_metadata
 
@@ -165,6 +165,8 @@ def seal(
         spec.name: [chunk_digest(store, split, spec, batch) for batch in range(batches)] for spec in description.trained
     }
     _write_metadata(store, split, description, batches * batch_size)
+    for number in range(batches):
+        clear_scratch(Batch(store, split, number, batch_size))
     manifest = Manifest(store.name, split, batches, batch_size, counts, digests)
     return manifest, Effort(float(np.nansum(seconds)), int(attempts.sum()))
 
@@ -178,12 +180,16 @@ def check_digests(store: Store, manifest: Manifest, description: Description) ->
     for spec in description.trained:
         for batch, digest in enumerate(manifest.chunks[spec.name]):
             if chunk_digest(store, manifest.split, spec, batch) != digest:
-                path = store.chunk(manifest.split, spec, batch)
-                raise StoreError(
-                    f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
-                    "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
-                    f"stands there now is right, delete the study's manifest of {manifest.split} to seal and train anew"
-                )
+                raise changed_chunk(store.chunk(manifest.split, spec, batch), manifest)
+
+
+def changed_chunk(path: Path, manifest: Manifest) -> StoreError:
+    """What is said of a chunk whose bytes are not those that were sealed."""
+    return StoreError(
+        f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
+        "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
+        f"stands there now is right, delete the study's manifest of {manifest.split} to seal and train anew"
+    )
 
 
 def provenance(effort: Effort, command: str) -> dict[str, Any]:
@@ -217,7 +223,7 @@ def chunk_digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str |
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:
     """Writes the split's zarr.json files for at least this many simulations; they never shrink."""
     temporary = store.path / ".sealing"
-    with alone_in(store.path):
+    with alone_with(store.path / "zarr.json"):
         root = store.path / split
         with contextlib.suppress(FileNotFoundError):
             simulations = max(simulations, _sealed_simulations(root / "status/zarr.json"))

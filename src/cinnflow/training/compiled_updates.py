@@ -19,6 +19,9 @@ class CompiledUpdates:
     A pool of prepared simulations stays where it is; each update gathers its own batch from it. The program depends on
     the shapes of pool and batch alone, so that a shorter last call compiles nothing anew.
 
+    The optimizer sees all weights as one vector. A program with an update rule for each weight would take several
+    times as long to compile, and longer to run.
+
     Args:
         posterior: what is trained; its weights are there already.
         optimizer: a Keras optimizer.
@@ -27,7 +30,8 @@ class CompiledUpdates:
     def __init__(self, posterior: AmortizedPosterior, optimizer: keras.optimizers.Optimizer) -> None:
         self.posterior = posterior
         self.optimizer = optimizer
-        optimizer.build(posterior.trainable_variables)
+        self.weights = keras.Variable(self._joined(), name="weights")
+        optimizer.build([self.weights])
 
     def __call__(self, pool: Mapping[str, tf.Tensor], rows: np.ndarray) -> np.ndarray:
         """Takes one update for each batch.
@@ -43,7 +47,11 @@ class CompiledUpdates:
         padded = np.zeros((UPDATES_PER_CALL, batch_size), np.int32)
         padded[:updates] = rows
         # As tensors: another Python number would mean another program.
-        return self._run(dict(pool), tf.constant(padded), tf.constant(updates))[:updates].numpy()
+        self.weights.assign(self._joined())
+        losses = self._run(dict(pool), tf.constant(padded), tf.constant(updates))
+        for variable, value in self._separated(self.weights.value):
+            variable.assign(value)
+        return losses[:updates].numpy()
 
     @tf.function(autograph=False, jit_compile=True)
     def _run(self, pool: dict[str, tf.Tensor], rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
@@ -56,9 +64,24 @@ class CompiledUpdates:
         return tf.while_loop(lambda i, _: i < updates, update, start)[1]
 
     def _update(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        variables = self.posterior.trainable_variables
+        weights = self.weights.value
         with tf.GradientTape() as tape:
-            loss = self.posterior.compute_loss(batch, training=True)
-            total = loss + tf.add_n(self.posterior.losses) if self.posterior.losses else loss
-        self.optimizer.apply(tape.gradient(total, variables), variables)
+            with keras.StatelessScope(state_mapping=self._separated(weights)) as scope:
+                loss = self.posterior.compute_loss(batch, training=True)
+                penalties = self.posterior.losses
+            total = loss + tf.add_n(penalties) if penalties else loss
+        self.optimizer.apply([tape.gradient(total, weights)], [self.weights])
+        for variable in self.posterior.non_trainable_variables:  # the states of random generators among them
+            if (state := scope.get_current_value(variable)) is not None:
+                variable.assign(state)
         return loss
+
+    def _joined(self) -> tf.Tensor:
+        """All weights of the posterior, one after the other (weights,)."""
+        return tf.concat([tf.reshape(variable, [-1]) for variable in self.posterior.trainable_variables], axis=0)
+
+    def _separated(self, weights: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
+        """Each variable of the posterior with its own part of the weights, in its own shape."""
+        variables = self.posterior.trainable_variables
+        parts = tf.split(weights, [int(np.prod(variable.shape)) for variable in variables])
+        return [(variable, tf.reshape(part, variable.shape)) for variable, part in zip(variables, parts, strict=True)]
