@@ -59,3 +59,10 @@ def test_no_members_or_members_of_other_parameters_are_refused():
         Ensemble([])
     with pytest.raises(ValueError, match="same parameters"):
         Ensemble([Normal(0), Normal(0, names=("b",))])
+
+
+def test_summaries_stand_side_by_side_and_without_a_network_they_are_the_data():
+    with_network, without = Normal(0), Normal(0)
+    with_network.summary_net, with_network.summaries = object(), lambda data: data + 5
+    without.summary_net, without.configure = None, lambda data: {"direct_conditions": data}
+    np.testing.assert_array_equal(Ensemble([with_network, without]).summaries(DATA), [[5, 0], [5, 0]])
