@@ -26,7 +26,7 @@ WITHOUT_TENSORFLOW = [
     "cinnflow.report.report",
     *(
         f"cinnflow.steps.{name}"
-        for name in ("simulate", "import_source", "seal", "diagnose", "predict", "predictive", "report")
+        for name in ("simulate", "import_source", "seal", "diagnose", "pairs", "predict", "predictive", "report")
     ),
     *(f"cinnflow.diagnostics.{path.stem}" for path in sorted((SOURCE / "diagnostics").glob("[a-z]*.py"))),
 ]

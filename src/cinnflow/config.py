@@ -335,6 +335,9 @@ class Posterior(Section):
     draws: Annotated[int, Field(ge=2, strict=True)] = Field(
         4000, description="posterior draws for each observed data set"
     )
+    draws_in_all: PositiveInt = Field(
+        2_000_000, description="most draws of one observation's data sets together; many of them get fewer each"
+    )
     predictive: PositiveInt = Field(256, description="simulations with parameters drawn from the posterior")
 
 

@@ -82,10 +82,7 @@ def plot(table: pd.DataFrame) -> Figure:
         _label_bins(axis, rows[rows["reason"] == rows["reason"].iloc[0]])
         style.title(axis, name)
     style.label_outer(panels[0], "", "failed (%)")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside upper right", ncols=len(labels), fontsize=style.TICK_SIZE, frameon=False
-    )
+    style.legend(figure, panels[0])
     return figure
 
 

@@ -53,6 +53,16 @@ class Model:
         """What others have reported of the observed data: dicts of quantity, value, interval and source."""
         return list(getattr(self.module, "published", []))
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What figures call parameters, derived quantities, arrays and their axes (`<array>_0`), with their units."""
+        return dict(getattr(self.module, "labels", {}))
+
+    @property
+    def alternative_priors(self) -> dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]]:
+        """Other priors by name: functions of the parameters that give log(other density / prior density) + constant."""
+        return dict(getattr(self.module, "alternative_priors", {}))
+
     def derived_quantities(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Quantities that follow from parameters, by name.
 
