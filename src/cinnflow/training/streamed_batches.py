@@ -33,7 +33,7 @@ class StreamedBatches:
         configure: turns simulations into a dict of arrays by the networks' names.
         prepare: turns such arrays into what the networks see.
         batch_size: simulations in a batch; all of them when there are fewer.
-        pool_bytes: memory for the simulations of one pool; there are two, and a shuffled copy.
+        pool_bytes: memory for the simulations of one pool; there are two, a copy of one, and a block on its way.
         seed: seed of the order.
     """
 
@@ -57,6 +57,10 @@ class StreamedBatches:
         self.batch_size = min(batch_size, self.count)
         largest = int(np.max(np.diff(simulations.starts))) * simulations.bytes_each
         self.chunks_at_once = max(1, pool_bytes // max(1, largest))
+        # Arranging and standardizing a block takes a few times its memory.
+        batch_bytes = self.batch_size * simulations.bytes_each
+        most = min(UPDATES_PER_CALL, self.updates_per_epoch, pool_bytes // (4 * batch_bytes))
+        self.updates_per_call = max(1, most)
         self.seed = seed
 
     @property
@@ -64,8 +68,7 @@ class StreamedBatches:
         return self.count // self.batch_size
 
     def epoch(self, number: int) -> Iterator[Block]:
-        updates_per_call = min(UPDATES_PER_CALL, self.updates_per_epoch)
-        block = updates_per_call * self.batch_size
+        block = self.updates_per_call * self.batch_size
         rng = np.random.default_rng([self.seed, number])
         left = None
         pools = self._pools(rng.permutation(self.simulations.chunks))
@@ -83,10 +86,9 @@ class StreamedBatches:
             left = pool.taken(order[stop:])
 
     def digest(self) -> str:
-        return (
-            f"{type(self).__name__} {self.batch_size} {self.chunks_at_once} {self.seed} {self.simulations.digest} "
-            f"{np.packbits(self.held_out).tobytes().hex()}"
-        )
+        held_out = np.packbits(self.held_out).tobytes().hex()
+        sizes = f"{self.batch_size} {self.chunks_at_once} {self.updates_per_call}"
+        return f"{type(self).__name__} {sizes} {self.seed} {self.simulations.digest} {held_out}"
 
     def _pools(self, chunks: np.ndarray) -> Iterator[tuple[bool, Simulations]]:
         """The simulations to train on of some chunks after the other, and whether they are the last ones."""
