@@ -112,6 +112,17 @@ def test_it_loads_nothing_from_anywhere(page, source) -> None:
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest", source)
 
 
+def test_an_observation_without_a_simulator_has_no_predictive_check(content) -> None:
+    only = dataclasses.replace(content.observations[0], predictive=None, predictive_table=None)
+    source = build(dataclasses.replace(content, observations=[only]))
+    page = Page(source)
+    assert page.open == []
+    assert "No predictive check" in page.text
+    assert "Simulations from the posterior" not in page.text
+    assert "predictive-school" not in page.ids
+    assert "The posterior of school beside the prior" in page.text
+
+
 def test_tags_are_closed_and_links_lead_somewhere(page) -> None:
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))

@@ -22,7 +22,7 @@ PATIENCE = 300
 """Seconds that any one command may take, on however busy a machine."""
 
 OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores", "latent"]
-OF_OBSERVATION = ["infer", "pairs", "predict", "predictive"]
+OF_OBSERVATION = ["infer", "misspecification", "pairs", "predict", "predictive"]
 
 MODEL = '''"""A point that is seen with noise: its posterior is known."""
 

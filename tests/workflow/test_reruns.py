@@ -12,7 +12,7 @@ from studies import OF_DRAWS, OF_OBSERVATION, Workflow, content
 
 pytestmark = pytest.mark.workflow
 
-AFTER_DRAWS = Counter([*OF_DRAWS, "draws", "report"])
+AFTER_DRAWS = Counter([*OF_DRAWS, "draws", "misspecification", "report"])
 AFTER_OBSERVATION = Counter([*OF_OBSERVATION, "report"])
 AFTER_FIT = AFTER_DRAWS | AFTER_OBSERVATION
 """What a new fit makes stale, beside the losses."""
@@ -107,6 +107,29 @@ def test_network_and_training_simulate_nothing(study: Workflow, changes: dict) -
     assert study.plan() == AFTER_TRAINING + Counter(train=2)
 
 
+def test_a_summary_network_of_the_model_file_is_trained_loaded_and_rerun_for_its_code(study: Workflow) -> None:
+    own = """
+
+import keras
+
+
+class Halves(keras.layers.Layer):
+    def __init__(self, units=2, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(units, use_bias=True)
+
+    def call(self, x):
+        return self.dense(keras.ops.mean(x, axis=1) / 2)
+"""
+    study.model.write_text(study.model.read_text() + own)
+    assert study.plan() == {}
+    study.configure(simulations__rounds=1, network__summary={"type": "Halves", "units": 3})
+    posterior = "results/small/observations/first/posterior.nc"
+    assert study.succeed(posterior) == {"train": 1, "infer": 1}
+    study.edit(study.model, "/ 2)", "/ 3)")
+    assert study.plan(posterior) == {"train": 1, "infer": 1}
+
+
 def test_results_never_come_from_the_fit_of_another_setting(study: Workflow) -> None:
     """The fit that counts with one round alone is older than the draws from the fit to both."""
     study.configure(simulations__rounds=1)
@@ -127,7 +150,7 @@ def test_settings_of_one_diagnostic(study: Workflow) -> None:
     assert study.plan() == {"sbc": 1, "report": 1}
 
 
-@pytest.mark.parametrize("name", [*OF_DRAWS, "failures", "losses", "pairs", "predictive"])
+@pytest.mark.parametrize("name", [*OF_DRAWS, "failures", "losses", "misspecification", "pairs", "predictive"])
 def test_code_of_one_diagnostic(study: Workflow, name: str) -> None:
     module = study.source / f"diagnostics/{name}.py"
     code = module.read_text()

@@ -15,6 +15,7 @@ rule infer:
     output:
         posterior=f"{OBSERVATIONS}/{{observation}}/posterior.nc",
         table=f"{OBSERVATIONS}/{{observation}}/summary.csv",
+        summaries=f"{OBSERVATIONS}/{{observation}}/summaries.npy",
     params:
         observation=observation_file,
         fits=[str(fit) for fit in PLAN.newest_fits],
@@ -27,10 +28,10 @@ rule infer:
     resources:
         mem_mb=4000,
     shell:
-        "{STEP}.infer --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model {MODEL:q}"
+        "{STEP}.infer --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --study {PLAN.study.study} --observation {input.observation:q}"
         " --draws {params.draws} --seed {params.seed} --threads {threads} --posterior {output.posterior:q}"
-        " --table {output.table:q} 2> {log:q}"
+        " --table {output.table:q} --summaries {output.summaries:q} 2> {log:q}"
 
 
 rule pairs:
@@ -62,7 +63,7 @@ rule predict:
         "rm -f {BACKUPS}/{output:q}; "
         f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
         " --meaning {PLAN.store.name:q} --split predictive-{wildcards.observation} --batch {wildcards.batch}"
-        " --batch-size {PLAN.predictive_batch_size} --simulations {params.simulations} --model {MODEL:q}"
+        " --batch-size {PLAN.predictive_batch_size} --simulations {params.simulations} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed} --threads {threads} --timeout {TIMEOUT}"
         " --attempts {SIMULATIONS.attempts} --posterior {input.posterior:q} 2> {log:q}"
 
@@ -85,5 +86,21 @@ rule predictive:
     shell:
         f"{{STEP}}.predictive --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
         " --split predictive-{wildcards.observation} --batches {PLAN.predictive_batches}"
-        " --batch-size {PLAN.predictive_batch_size} --model {MODEL:q} --options {MODEL_OPTIONS:q}"
+        " --batch-size {PLAN.predictive_batch_size} --model={MODEL:q} --options {MODEL_OPTIONS:q}"
         " --observation {input.observation:q} --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
+
+
+rule misspecification:
+    input:
+        draws=rules.draws.output,
+        summaries=rules.infer.output.summaries,
+        module=MODULES / "misspecification.py",
+    output:
+        table=f"{OBSERVATIONS}/{{observation}}/misspecification.csv",
+        figure=f"{OBSERVATIONS}/{{observation}}/misspecification.png",
+    log:
+        f"{PLAN.folder}/logs/misspecification-{{observation}}.log",
+    localrule: True
+    shell:
+        "{STEP}.misspecification --draws $(dirname {input.draws:q}) --summaries {input.summaries:q}"
+        " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"

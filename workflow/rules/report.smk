@@ -1,5 +1,7 @@
 DIAGNOSTICS = [*OF_DRAWS, "losses", "failures"]
-PER_OBSERVATION = ["summary.csv", "pairs.png", "predictive.csv", "predictive.png"]
+PER_OBSERVATION = ["summary.csv", "pairs.png", "misspecification.csv", "misspecification.png"]
+if not PLAN.source:
+    PER_OBSERVATION += ["predictive.csv", "predictive.png"]
 
 
 rule report:

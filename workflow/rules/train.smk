@@ -31,6 +31,8 @@ rule train:
         network=as_json(NETWORK),
         training=as_json(TRAINING),
         seed=PLAN.study.seed,
+        # Where the summary network is a class of the model file, that class's code counts too.
+        code=PLAN.code(PLAN.own_network) if PLAN.own_network else "",
         rounds=rounds_of,
         # Manifests tell what stored simulations mean.
         simulates=PLAN.store.name if PLAN.study.training.simulates else "",
@@ -46,7 +48,7 @@ rule train:
         mem_mb=4000,
         gpu=0,
     shell:
-        "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --meaning {PLAN.store.name:q} --model {MODEL:q}"
+        "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --meaning {PLAN.store.name:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --network {params.network:q} --training {params.training:q} --seed {params.seed}"
         " --member {wildcards.member} --warm-start {input.before:q} --threads {threads} --memory {resources.mem_mb}"
         " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
@@ -71,6 +73,6 @@ rule draws:
     resources:
         mem_mb=4000,
     shell:
-        "{STEP}.draws --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model {MODEL:q}"
+        "{STEP}.draws --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --draws {params.draws} --seed {params.seed} --threads {threads}"
         " --out $(dirname {output:q}) 2> {log:q}"

@@ -26,6 +26,7 @@ class Draws:
         fits: the .keras files of the networks that drew, relative to the study's results.
         latent: where the network maps the true parameters to (simulations, parameters); members of an ensemble
             follow each other along the first axis.
+        summaries: what the networks know of each simulation's data (simulations, entries).
     """
 
     names: list[str]
@@ -34,6 +35,7 @@ class Draws:
     truths: np.ndarray
     log_prob: np.ndarray
     latent: np.ndarray
+    summaries: np.ndarray
     fits: list[str]
 
 
@@ -42,6 +44,7 @@ _DIMENSIONS = {
     "truths": ("simulation", "parameter"),
     "log_prob": ("simulation",),
     "latent": ("network_simulation", "latent"),
+    "summaries": ("simulation", "summary"),
 }
 
 

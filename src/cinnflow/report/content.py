@@ -33,16 +33,16 @@ class Observation:
         name: the observation's name.
         summary: summary.csv with the columns parameter, mean, sd, q05, q50, q95 and contraction.
         pairs: pairs.png.
-        predictive: predictive.png.
-        predictive_table: predictive.csv.
+        predictive: predictive.png; None where there is no simulator.
+        predictive_table: predictive.csv, likewise.
         published: values to compare with.
     """
 
     name: str
     summary: Path
     pairs: Path
-    predictive: Path
-    predictive_table: Path
+    predictive: Path | None = None
+    predictive_table: Path | None = None
     published: Sequence[Published] = ()
 
 

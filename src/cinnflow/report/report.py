@@ -49,7 +49,11 @@ def build(content: Content) -> str:
         if (checks := [_check(content.diagnostics, name) for name in names if _computed(content.diagnostics, name)])
     ]
     observations = [_observation(observation) for observation in content.observations]
-    fits = {observation["name"]: observation["predictive"]["verdict"]["verdict"] for observation in observations}
+    fits = {
+        observation["name"]: observation["predictive"]["verdict"]["verdict"]
+        for observation in observations
+        if observation["predictive"]
+    }
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cinnflow.report", "."),
         autoescape=True,
@@ -129,18 +133,21 @@ def _observation(observation: Observation) -> dict[str, Any]:
             f"published values of {observation.name!r} are given for {', '.join(unknown)};"
             f" its summary has {', '.join(estimates.index)}"
         )
-    judged = predictive.verdict(pd.read_csv(observation.predictive_table)).to_dict("records")[0]
     return {
         "name": observation.name,
         "summary": summary.to_dict("records"),
         "pairs": {"title": pairs.TITLE, "caption": pairs.CAPTION, "image": _image(observation.pairs)},
-        "predictive": {
-            "title": predictive.TITLE,
-            "caption": predictive.CAPTION,
-            "image": _image(observation.predictive),
-            "verdict": judged,
-        },
+        "predictive": _predictive(observation) if observation.predictive else None,
         "published": [{"item": item, "estimate": estimates.loc[item.name]} for item in observation.published],
+    }
+
+
+def _predictive(observation: Observation) -> dict[str, Any]:
+    return {
+        "title": predictive.TITLE,
+        "caption": predictive.CAPTION,
+        "image": _image(observation.predictive),
+        "verdict": predictive.verdict(pd.read_csv(observation.predictive_table)).to_dict("records")[0],
     }
 
 

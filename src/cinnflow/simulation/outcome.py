@@ -77,7 +77,7 @@ def outcome_of(output: object, seconds: float, max_length: MaxLength = None) -> 
         return Outcome(Status.UNREADABLE, seconds=seconds, message=f"the simulator returned no data: {output!r}")
     named = output if isinstance(output, Mapping) else {"x": output}
     try:
-        data = {_checked_name(str(name)): _numbers(str(name), value) for name, value in named.items()}
+        data = {checked_name(str(name)): _numbers(str(name), value) for name, value in named.items()}
         common_length(data, max_length)
     except ValueError as error:
         return Outcome(Status.UNREADABLE, seconds=seconds, message=str(error))
@@ -89,8 +89,12 @@ def outcome_of(output: object, seconds: float, max_length: MaxLength = None) -> 
     return Outcome(Status.OK, data=data, seconds=seconds)
 
 
-def _checked_name(name: str) -> str:
-    """The name, where it can be that of a folder of the store."""
+def checked_name(name: str) -> str:
+    """The name of an array of data, where it can be that of a folder of the store.
+
+    Raises:
+        ValueError: where it cannot.
+    """
     taken = name.startswith((".", "__")) or name in ("zarr.json", "simulation", "parameter")
     if not name or taken or "/" in name or not name.isprintable() or len(name) > LONGEST_NAME:
         raise ValueError(

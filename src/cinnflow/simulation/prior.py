@@ -55,19 +55,7 @@ class Prior:
         if isinstance(names, str):
             raise PriorError(f"names takes a list of names, got {names!r}")
         self.names = list(names)
-        for name in self.names:
-            if not name.isidentifier():
-                raise PriorError(f"parameter name {name!r}: takes letters, digits and '_', not a digit first")
-        if len(set(self.names)) != len(self.names):
-            raise PriorError(f"parameter names must differ from each other, got {self.names}")
-        try:
-            self.lower = np.broadcast_to(np.asarray(lower, dtype=np.float64), (len(self.names),)).copy()
-            self.upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), (len(self.names),)).copy()
-        except ValueError as error:
-            raise PriorError(f"bounds take one value for each of {self.names}, or one for all: {error}") from error
-        if not np.all(self.lower < self.upper):
-            crossed = [name for name, low, up in zip(self.names, self.lower, self.upper, strict=True) if not low < up]
-            raise PriorError(f"the lower bound lies above the upper one for {', '.join(crossed)}")
+        self.lower, self.upper = checked_support(self.names, lower, upper)
 
     @property
     def param_names(self) -> list[str]:
@@ -125,3 +113,26 @@ class Prior:
             raise PriorError(f"draw() must return numbers: {error}") from error
         # One parameter may come as a plain number.
         return theta[:, None] if theta.ndim == 1 else theta
+
+
+def checked_support(names: Sequence[str], lower: ArrayLike, upper: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds (parameters,) of named parameters, given one each or one for all.
+
+    Raises:
+        PriorError: when bounds and names disagree in number, bounds cross, or a name is no identifier.
+    """
+    for name in names:
+        if not name.isidentifier():
+            raise PriorError(f"parameter name {name!r}: takes letters, digits and '_', not a digit first")
+    if len(set(names)) != len(names):
+        raise PriorError(f"parameter names must differ from each other, got {names}")
+    try:
+        low, up = (
+            np.broadcast_to(np.asarray(bound, dtype=np.float64), (len(names),)).copy() for bound in (lower, upper)
+        )
+    except ValueError as error:
+        raise PriorError(f"bounds take one value for each of {names}, or one for all: {error}") from error
+    crossed = [name for name, below, above in zip(names, low, up, strict=True) if not below < above]
+    if crossed:
+        raise PriorError(f"the lower bound lies above the upper one for {', '.join(crossed)}")
+    return low, up

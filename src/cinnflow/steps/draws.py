@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--stores", type=Path, required=True, help="the folder of all stores")
     parser.add_argument("--manifest", type=Path, required=True, help="of the test split")
     parser.add_argument("--fits", type=Path, nargs="+", required=True, help="the .keras file of each member")
-    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--model", required=True, help="the model file; empty for none")
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--draws", type=int, required=True, help="draws for each simulation")
     parser.add_argument("--seed", type=int, required=True)
@@ -52,6 +52,7 @@ def _draw(args: argparse.Namespace) -> None:
             truths=np.concatenate(truths, axis=-1),
             log_prob=posterior.log_prob(test.theta, test.conditions),
             latent=posterior.latent(test.theta, test.conditions),
+            summaries=posterior.conditions(test.conditions),
             fits=[fit.relative_to(args.out.parent.parent).as_posix() for fit in args.fits],
         ),
     )

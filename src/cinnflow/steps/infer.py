@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--stores", type=Path, required=True, help="the folder of all stores")
     parser.add_argument("--manifest", type=Path, required=True, help="of a split from the prior")
     parser.add_argument("--fits", type=Path, nargs="+", required=True, help="the .keras file of each member")
-    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--model", required=True, help="the model file; empty for none")
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--observation", type=Path, required=True, help="the file of observed data")
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--posterior", type=Path, required=True, help="the .nc file to write")
     parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
+    parser.add_argument("--summaries", type=Path, required=True, help="the .npy file to write")
     run_step(lambda: _infer(parser.parse_args()))
 
 
@@ -53,7 +54,8 @@ def _infer(args: argparse.Namespace) -> None:
     from cinnflow.training.device import use_device
 
     use_device(args.threads)
-    theta = load_members(args.fits).sample(observed, args.draws, seed=args.seed)
+    posterior = load_members(args.fits)
+    theta = posterior.sample(observed, args.draws, seed=args.seed)
     draws = {name: theta[..., i] for i, name in enumerate(simulations.names)} | model.derived_quantities(theta)
     # Simulations that succeeded: the prior that the network has learned from.
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}
@@ -67,6 +69,7 @@ def _infer(args: argparse.Namespace) -> None:
     write_inference_data(args.posterior, draws, prior, data, about, contexts)
     table = posterior_table(draws, prior).to_csv(index=False)
     place(args.table, table.encode(), args.table.with_suffix(".temporary"))
+    np.save(args.summaries, posterior.conditions(observed))
     say(f"{args.observation}: posterior of {len(theta)} data sets, {args.draws} draws each")
 
 

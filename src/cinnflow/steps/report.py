@@ -42,22 +42,34 @@ def _report(args: argparse.Namespace) -> None:
     table = summary.compute(verdicts, names).to_csv(index=False)
     place(args.summary, table.encode(), args.summary.with_suffix(".temporary"))
     seals = json.loads((args.folder / "manifest" / "provenance.json").read_text())
+    simulating = {"simulating, added up over all cores": sum(seal["seconds"] for seal in seals.values())}
     content = Content(
         study=plan.study.study,
-        readme=args.readme[0].read_text() if args.readme else plan.model.module.__doc__ or "",
+        readme=args.readme[0].read_text() if args.readme else plan.model.module.__doc__ or _about_source(plan),
         config=plan.meaning,
         manifests={split: {"counts": plan.read(split).counts} for split in plan.splits},
         provenance=_provenance(seals, args.fingerprint, plan),
         diagnostics=folder,
         summary=args.summary,
         observations=[_observation(args.folder / "observations" / name, plan) for name in plan.study.observations],
-        seconds={
-            "simulating, added up over all cores": sum(seal["seconds"] for seal in seals.values()),
-            "training": sum(float(pd.read_csv(path)["seconds"].sum()) for path in args.histories),
-        },
+        seconds=({} if plan.source else simulating)
+        | {"training": sum(float(pd.read_csv(path)["seconds"].sum()) for path in args.histories)},
     )
     place(args.report, build(content).encode(), args.report.with_suffix(".temporary"))
     say(f"the report is in {args.report}")
+
+
+def _about_source(plan: Plan) -> str:
+    """What stands in place of a model's README where simulations were made elsewhere."""
+    if plan.source is None:
+        return ""
+    source = plan.source
+    data = ", ".join(f"{name} {shape}" for name, shape in source.data.items())
+    return (
+        f"# {plan.study.study}\n\nWhat do the observations say about {', '.join(source.names)}?\n\n"
+        f"The simulations were made elsewhere: {source.simulations} in `{source.path}`, of which the last "
+        f"{plan.study.simulations.test} are held out. One simulation gives {data}."
+    )
 
 
 def _provenance(seals: dict, fingerprint: dict[str, str], plan: Plan) -> dict:
@@ -66,6 +78,7 @@ def _provenance(seals: dict, fingerprint: dict[str, str], plan: Plan) -> dict:
         "command": last["command"],
         "simulated by": last["time"],
         "host": f"{last['host']}, {last['system']}",
+        **({"simulations made elsewhere": plan.source.path.as_posix()} if plan.source else {}),
         "store": plan.store.path.as_posix(),
         "fingerprint": {part: digest[:12] for part, digest in fingerprint.items()},
         "versions": last["versions"],
@@ -77,8 +90,8 @@ def _observation(folder: Path, plan: Plan) -> Observation:
         name=folder.name,
         summary=folder / "summary.csv",
         pairs=folder / "pairs.png",
-        predictive=folder / "predictive.png",
-        predictive_table=folder / "predictive.csv",
+        predictive=None if plan.source else folder / "predictive.png",
+        predictive_table=None if plan.source else folder / "predictive.csv",
         published=[
             Published(entry["quantity"], entry["value"], entry["source"], entry.get("interval"))
             for entry in plan.model.published

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cinnflow.config import Network, Training
+from cinnflow.config import ModelFileNetwork, Network, Training
 from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
 from cinnflow.store.layout import place
@@ -64,7 +65,13 @@ def _train(args: argparse.Namespace) -> None:
         training = complete_training(args.training, len(source))
         what = f"{len(source)} simulations"
 
+    summary = args.network.summary
+    # It must be known before a posterior that has it is loaded for a warm start.
+    own = getattr(import_model(args.model), summary.type) if isinstance(summary, ModelFileNetwork) else None
+
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
+    import keras
+
     from cinnflow.inference.amortized_posterior import AmortizedPosterior
     from cinnflow.training.device import use_device
     from cinnflow.training.fit import fit
@@ -73,6 +80,10 @@ def _train(args: argparse.Namespace) -> None:
     device = use_device(args.threads)
     log.info("training on %s", device)
     name = " ".join(args.fit.parent.parts[-2:]).replace("-", " ").removeprefix("fit ")
+    seed = int(np.random.SeedSequence([args.seed, args.member]).generate_state(1)[0])
+    if own is not None:
+        # A layer of the user's own may draw its first weights from the global generators alone.
+        keras.utils.set_random_seed(seed)
     say(f"training {name}: {what}, on {device}")
     # Beside the fit: Snakemake deletes what a rule declares when it runs a killed job again.
     checkpoints = args.fit.with_name(".checkpoints")
@@ -81,7 +92,8 @@ def _train(args: argparse.Namespace) -> None:
         source,
         network=args.network,
         training=training,
-        seed=int(np.random.SeedSequence([args.seed, args.member]).generate_state(1)[0]),
+        seed=seed,
+        own_summary=own,
         warm_start=AmortizedPosterior.load(args.warm_start[0]) if args.warm_start else None,
         memory=memory_limit(args.memory),
         # They share the cores with the training, which waits for them where they are slow.

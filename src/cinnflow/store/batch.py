@@ -58,7 +58,7 @@ class Batch:
     @property
     def committed(self) -> bool:
         """Whether the batch is in the store."""
-        return self.number in self.store.committed(self.split)
+        return self.store.chunk(self.split, STATUS, self.number).exists()
 
 
 def run_batch(
@@ -93,7 +93,7 @@ def run_batch(
     """
     begun = batch.store.batch_size()
     if begun not in (None, batch.size):
-        raise _of_other_size(batch, begun)
+        raise of_other_size(batch.store, begun, batch.size)
 
     def waiting() -> None:
         log.info("another process runs batch %d of %s: waiting for it", batch.number, batch.split)
@@ -223,7 +223,7 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
             description = read_description(batch.store) or description
             outcomes = [_of_shapes(outcome, description.data_signature) for outcome in outcomes]
     if description.batch_size != batch.size:
-        raise _of_other_size(batch, description.batch_size)
+        raise of_other_size(batch.store, description.batch_size, batch.size)
     columns = {
         "theta": np.stack([entry.theta for entry in entries]),
         "seed": np.array([entry.seed for entry in entries]),
@@ -239,8 +239,19 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
     for name, shape in description.data_signature.items():
         missing = np.full(shape, np.nan)
         columns[f"data/{name}"] = np.stack([outcome.data.get(name, missing) for outcome in outcomes])
+    place_batch(batch, description, columns)
+
+
+def place_batch(batch: Batch, description: Description, columns: Mapping[str, np.ndarray]) -> None:
+    """Writes the chunks of a batch, its commit record last.
+
+    Args:
+        batch: which one.
+        description: of its store.
+        columns: the values of each of its arrays by name, first axis the batch.
+    """
     batch.store.chunk(batch.split, STATUS, batch.number).unlink(missing_ok=True)
-    nothing = all(outcome.status is not Status.OK for outcome in outcomes)
+    nothing = not np.any(columns["status"] == Status.OK)
     for spec in description.arrays:
         path = batch.store.chunk(batch.split, spec, batch.number)
         # A batch without data has no chunks of them, whether or not another one has told their shapes by now.
@@ -250,9 +261,10 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
             place(path, encode(spec, columns[spec.name]), batch.scratch / "chunk")
 
 
-def _of_other_size(batch: Batch, size: int) -> StoreError:
+def of_other_size(store: Store, begun: int, asked: int) -> StoreError:
+    """The error of a batch of another size than those that a store already has."""
     return StoreError(
-        f"{batch.store.path} has batches of {size} simulations, got {batch.size}: set simulations.batch_size: {size}"
+        f"{store.path} has batches of {begun} simulations, got {asked}: set simulations.batch_size: {begun}"
     )
 
 

@@ -28,6 +28,9 @@ from cinnflow.store.layout import (
     theta_spec,
 )
 
+SOURCE = "source"
+"""The part of a fingerprint that tells simulations made elsewhere."""
+
 
 @dataclass(frozen=True)
 class Description:
@@ -81,6 +84,11 @@ class Description:
         lower = [-np.inf if bound is None else bound for bound in self.lower]
         upper = [np.inf if bound is None else bound for bound in self.upper]
         return np.array(lower), np.array(upper)
+
+    @property
+    def imported(self) -> bool:
+        """Whether the simulations were made elsewhere, so that none of them can be run again."""
+        return SOURCE in self.fingerprint
 
     @property
     def trained(self) -> list[ArraySpec]:

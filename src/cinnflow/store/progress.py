@@ -10,10 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch
 from cinnflow.store.journal import is_running, read_journal
-from cinnflow.store.layout import STATUS, Store, decode
+from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store, decode
 
 LATELY = 600.0
 """Seconds over which the pace of a running study is taken."""
@@ -26,10 +28,11 @@ def progress_line(batch: Batch, batches: int) -> str:
         batch: the batch.
         batches: how many the study wants of its split.
     """
-    folder = batch.store.path / batch.split / "status/c"
-    times = sorted(
-        (folder / str(number)).stat().st_mtime for number in batch.store.committed(batch.split) if number < batches
-    )
+    # Every job of a store looks at all of its records: one pass over the folder.
+    with os.scandir(batch.store.path / batch.split / "status/c") as records:
+        times = sorted(
+            record.stat().st_mtime for record in records if record.name.isdigit() and int(record.name) < batches
+        )
     line = f"{batch.split}: {len(times) * batch.size} of {batches * batch.size} simulations"
     # The pace of the last batches, not of those from a run long ago.
     recent = times[-8:]
@@ -104,7 +107,7 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
     """
     ended: Counter[Status] = Counter()
     moments: list[tuple[float, int]] = []
-    committed = running = 0
+    committed = running = nothing = 0
     for number in range(batches):
         # The journal first: a batch that is committed meanwhile has its record by the time that its journal goes.
         journal = Batch(store, split, number, batch_size).journal
@@ -120,7 +123,8 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
                     moments.append((journal.stat().st_mtime, len(journalled)))
         else:
             committed += 1
-            ended.update(Status(int(code)) for code in codes)
+            ended.update(Status(int(code)) for code in codes if code != UNKNOWN_STATUS)
+            nothing += int(np.count_nonzero(codes == UNKNOWN_STATUS))
             moments.append((moment, batch_size))
     recent = [(moment, count) for moment, count in moments if now - moment < LATELY]
     span = now - min((moment for moment, _ in recent), default=now)
@@ -131,7 +135,7 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
         batches,
         committed,
         running,
-        batches * batch_size,
+        batches * batch_size - nothing,
         {status.label: count for status, count in sorted(ended.items())},
         finished / span if finished and span > 0 else None,
     )

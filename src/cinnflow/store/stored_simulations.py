@@ -63,6 +63,8 @@ class StoredSimulations:
         """The simulations of one chunk, after checking that they are what was sealed."""
         manifest, batch = self._chunks[chunk]
         ok = self._ok[chunk]
+        if not ok.any():  # then there are no chunks of data
+            return simulations_of(self._description, {spec.name: np.zeros((0, *spec.shape)) for spec in self._specs})
         return simulations_of(
             self._description, {spec.name: self._read(spec, manifest, batch)[ok] for spec in self._specs}
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from cinnflow import config
@@ -50,6 +51,7 @@ def fit(
     network: config.Network,
     training: config.Training,
     seed: int,
+    own_summary: Callable[..., keras.Layer] | None = None,
     warm_start: AmortizedPosterior | None = None,
     memory: int | None = None,
     workers: int | None = None,
@@ -65,6 +67,7 @@ def fit(
         training: how they are trained.
         seed: seed of initial weights, validation split, order of batches, simulations and dropout; the same seed gives
             the same weights on one machine with the same number of threads.
+        own_summary: what gives the summary network, where `network` names a class of the model file.
         warm_start: a posterior for the same parameters and data from which training goes on.
         memory: bytes that may be used; stored simulations that do not fit are streamed. None: they all fit.
         workers: processes that simulate; as for `Trainer`.
@@ -83,9 +86,14 @@ def fit(
     posterior = warm_start
     if posterior is None:
         network = complete_network(network, training, count)
-        inference_net, summary_net = build_networks(network, len(about.names), seed)
+        inference_net, summary_net = build_networks(network, len(about.names), seed, own_summary)
         posterior = AmortizedPosterior(
-            inference_net, summary_net, names=about.names, lower=about.lower, upper=about.upper
+            inference_net,
+            summary_net,
+            names=about.names,
+            lower=about.lower,
+            upper=about.upper,
+            summary_loss_fun=network.summary_loss and network.summary_loss.upper(),
         )
     elif posterior.names != list(about.names):
         raise TrainingError(
