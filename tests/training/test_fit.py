@@ -77,8 +77,11 @@ def test_training_that_breaks_down_at_once_says_so():
         fitted(learning_rate=1e30)
 
 
-@pytest.mark.parametrize(("poison", "says"), [(np.nan, "the loss is nan"), (30.0, "the loss diverges: it rose to")])
-def test_training_that_breaks_down_later_keeps_the_best_weights(poison, says, caplog, monkeypatch):
+@pytest.mark.parametrize(
+    ("factor", "rise", "says"),
+    [(np.nan, np.nan, "the loss is nan"), (1.1, 30.0, "the loss diverges: it rose to")],
+)
+def test_training_that_breaks_down_later_keeps_the_best_weights(factor, rise, says, caplog, monkeypatch):
     from cinnflow.training.compiled_updates import CompiledUpdates
 
     updates, calls = CompiledUpdates.__call__, []
@@ -88,8 +91,8 @@ def test_training_that_breaks_down_later_keeps_the_best_weights(poison, says, ca
         losses = updates(self, pool, rows)
         if len(calls) > 4:
             for weight in self.posterior.trainable_variables:
-                weight.assign(weight * poison)
-            losses = losses + poison
+                weight.assign(weight * factor)
+            losses = losses + rise
         return losses
 
     monkeypatch.setattr(CompiledUpdates, "__call__", poisoned)

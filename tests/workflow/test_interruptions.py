@@ -127,7 +127,7 @@ def test_a_job_that_fails_after_its_commit_loses_nothing(study: Workflow) -> Non
     study.edit(study.folder / "workflow/rules/simulate.smk", " || test -e {output:q}", "; exit 1")
     run = study.run("--force", str(record.relative_to(study.folder)))
     assert run.code != 0
-    assert "Error in rule simulate" in run.output
+    assert "a job execution failed" in run.output
     assert content(study.stores[0], leave_out=()) == before
     assert study.plan() == {}
 
