@@ -12,7 +12,9 @@ from studies import OF_DRAWS, Workflow, content
 pytestmark = pytest.mark.workflow
 
 SEALED = {"import_source": 1, "seal": 2}
-AFTER_SEAL = Counter([*OF_DRAWS, "train", "draws", "infer", "pairs", "losses", "failures", "report"])
+AFTER_SEAL = Counter(
+    [*OF_DRAWS, "train", "draws", "infer", "posterior", "pairs", "misspecification", "losses", "failures", "report"]
+)
 
 
 def save(study: Workflow, offset: float = 0.0) -> None:
