@@ -128,7 +128,7 @@ def test_it_loads_nothing_from_anywhere(page, source) -> None:
 
 
 def test_an_observation_without_a_simulator_has_no_predictive_check(content) -> None:
-    only = dataclasses.replace(content.observations[0], predictive=None, predictive_table=None)
+    only = dataclasses.replace(content.observations[0], predicted=False)
     source = build(dataclasses.replace(content, observations=[only]))
     page = Page(source)
     assert page.open == []
