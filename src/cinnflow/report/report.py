@@ -17,7 +17,7 @@ import yaml
 
 from cinnflow.diagnostics import misspecification, pairs, predictive, sensitivity, style
 from cinnflow.diagnostics.summary import conclusion
-from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, worst
+from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, PASS, worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.prose import split_readme
 
@@ -213,7 +213,7 @@ def _fit_in_words(observations: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the checks of the real observations say, in a sentence each."""
 
     def named(check: str, word: str) -> str:
-        return ", ".join(item["name"] for item in observations if item["words"][check] == word)
+        return ", ".join(item["name"] for item in observations if item["words"].get(check) == word)
 
     sentences = []
     if unlike := named("misspecification", FAIL):
@@ -222,10 +222,8 @@ def _fit_in_words(observations: Sequence[Mapping[str, Any]]) -> list[str]:
         sentences.append(f"The prior does not expect {unexpected}.")
     if unfit := named("predictive", FAIL):
         sentences.append(f"Simulations from the posterior do not look like {unfit}.")
-    elif observations and not unlike:
-        sentences.append(
-            f"Simulations from the posterior look like {', '.join(item['name'] for item in observations)}."
-        )
+    elif (fit := named("predictive", PASS)) and not unlike:
+        sentences.append(f"Simulations from the posterior look like {fit}.")
     return sentences
 
 
