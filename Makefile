@@ -12,7 +12,7 @@ run: env
 	@echo "The report: $(CURDIR)/results/outbreak/report.html"
 
 test: env
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 env: .venv/ready
 

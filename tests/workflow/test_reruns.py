@@ -135,10 +135,10 @@ class Halves(keras.layers.Layer):
     study.model.write_text(study.model.read_text() + own)
     assert study.plan() == {}
     study.configure(simulations__rounds=1, network__summary={"type": "Halves", "units": 3})
-    posterior = "results/small/observations/first/posterior.nc"
-    assert study.succeed(posterior) == {"train": 1, "infer": 1}
+    draws = "results/small/observations/first/draws.nc"
+    assert study.succeed(draws) == {"train": 1, "infer": 1}
     study.edit(study.model, "/ 2)", "/ 3)")
-    assert study.plan(posterior) == {"train": 1, "infer": 1}
+    assert study.plan(draws) == {"train": 1, "infer": 1}
 
 
 def test_results_never_come_from_the_fit_of_another_setting(study: Workflow) -> None:

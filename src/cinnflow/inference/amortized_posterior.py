@@ -140,12 +140,13 @@ class AmortizedPosterior(keras.Layer):
         """
         configured = self.configure(data)
         self.adapted = True
-        if not self.built:
+        new = not self.built
+        if new:
             self.build({name: (None, *np.shape(array)[1:]) for name, array in configured.items()})
             self.built = True
         u = self.transform.forward(theta)[0].numpy()
         self.parameter_scale.adapt(u)
-        if self.inference_net.act_norm_init is None:
+        if new and self.inference_net.act_norm_init is None:
             self.inference_net.initialize_act_norm(self._seen(self.parameter_scale(u)).numpy())
         if self.summary_scale is not None:
             self.summary_scale.adapt(configured["summary_conditions"], configured.get("summary_mask"))
