@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 from quickstart import BATCH, DATA_SETS, DRAWS, ELEMENTS, PARAMETERS, divergence, report, seconds, simulate, since_start

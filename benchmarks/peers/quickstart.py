@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 STARTED = float(os.environ.get("BENCHMARK_STARTED", time.time()))
-"""When the process was started, in seconds since the epoch; the driver says so, to count the interpreter's start too."""
+"""When the process was started, in seconds since the epoch: the driver says so, since an interpreter takes time too."""
 PARAMETERS, ELEMENTS, BATCH = 4, 50, 32
 DATA_SETS, DRAWS = 500, 1000
 
