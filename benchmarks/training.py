@@ -67,7 +67,7 @@ def main() -> None:
         print(table(measure(task, TASKS[task], args.repeats)).to_markdown(index=False), flush=True)
     floor = BACKWARD * BATCH * (SUMMARY_FLOPS + COUPLING_FLOPS) / matrix_product_rate()
     print(
-        f"\nFloor: {1e3 * floor:.2f} ms for an update of the tutorial's network at the speed of a large matrix product"
+        f"\nFloor: {1e3 * floor:.2f} ms for an update of the tutorial's network at a large matrix product's speed"
     )
 
 
