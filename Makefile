@@ -1,6 +1,6 @@
 # make env | run | test | lint | lock     (needs a python3 between 3.11 and 3.13, make and git)
 .DEFAULT_GOAL := run
-.PHONY: run test env lint lock schema
+.PHONY: run test env lint lock schema figure captions
 
 BIN := .venv/bin
 CORES ?= all
@@ -12,7 +12,7 @@ run: env
 	@echo "The report: $(CURDIR)/results/outbreak/report.html"
 
 test: env
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 env: .venv/ready
 
@@ -36,3 +36,11 @@ lock:
 # The JSON schema of configurations, from the models in src/cinnflow/config.py.
 schema: env
 	$(BIN)/python -c "from cinnflow.config import schema; print(schema(), end='')" > workflow/schemas/config.schema.json
+
+# The figure in the README: the default study's own.
+figure: run
+	cp results/outbreak/observations/school-1978/predictive.png workflow/models/outbreak/school-1978.png
+
+# Captions of Snakemake's own report, from the modules in src/cinnflow/diagnostics.
+captions: env
+	$(BIN)/python -m cinnflow.report.captions

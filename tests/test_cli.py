@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src"
@@ -93,3 +94,44 @@ def test_a_wrong_configuration_names_its_file_and_key(study):
     ended = cinnflow(study, "check")
     assert ended.returncode == 1
     assert "sede: no such key; did you mean seed?" in ended.stdout
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A study of twenty simulations made elsewhere, one of which is not finite."""
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    x[4] = np.nan
+    np.savez(tmp_path / "sims.npz", theta=x[:, :2] * 0, x=x, notes=x, names=np.array(["a", "b"]))
+    (tmp_path / "config.yaml").write_text("study: mine\nsimulations: {source: sims.npz, test: 6}\n")
+    return tmp_path
+
+
+def test_a_study_of_simulations_made_elsewhere(elsewhere):
+    ended = cinnflow(elsewhere, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for line in ("test: rows 14 to 19", "parameter b: support -inf to inf", "data x: shape (3,)", "not used: notes"):
+        assert line in ended.stdout
+    assert "not finite: 1 of 20" in ended.stdout
+    ended = cinnflow(elsewhere, "status")
+    assert "0/14" in ended.stdout
+    assert "0/6" in ended.stdout
+    assert "every chunk is as it should be" in cinnflow(elsewhere, "verify").stdout
+    ended = cinnflow(elsewhere, "retry", "--reason", "not_finite")
+    assert ended.returncode == 1
+    assert "none of them can be run again: mend those that failed in sims.npz" in ended.stdout
+
+
+def test_what_a_study_of_simulations_made_elsewhere_cannot_have(elsewhere):
+    config = elsewhere / "config.yaml"
+    text = config.read_text()
+    for changed, says in (
+        (text.replace("sims.npz", "none.npz"), "got 'none.npz'; takes the path of a file that exists"),
+        (text.replace("test: 6", "test: 20"), "sims.npz holds 20 simulations, of which simulations.test: 20"),
+        (text.replace("test: 6", "rounds: 2"), "simulations.rounds: got 2; takes no value beside"),
+        (text + "model_options: {a: 1}\n", "model_options: got {'a': 1}; takes none without a model file"),
+    ):
+        config.write_text(changed)
+        ended = cinnflow(elsewhere, "status")
+        assert ended.returncode == 1
+        assert says in ended.stdout
+        assert "Traceback" not in ended.stdout + ended.stderr

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinnflow.config import ConfigError, Study, check_study, read_raw, schema
+from cinnflow.config import OF_RUNNING, SOURCE_BATCH_SIZE, ConfigError, Study, check_study, read_raw, schema
 
 ROOT = Path(__file__).parent.parent
 LEAST = {"study": "mine", "model": "model.py"}
@@ -39,13 +39,22 @@ def test_the_configurations_of_the_project_are_right(path):
         ({"simulations": {"rounds": 0}}, "simulations.rounds: got 0; takes"),
         ({"simulations": {"timeout": -1}}, "simulations.timeout: got -1; takes"),
         ({"simulations": {"max_failed": 2}}, "simulations.max_failed: got 2; takes"),
-        ({"network": {"summary": {"type": "lstm"}}}, "network.summary.type: got 'lstm'; takes 'deep_set'"),
+        ({"network": {"summary": {"type": "a b"}}}, "network.summary.type: got 'a b'; takes deep_set, set_transformer"),
+        ({"network": {"summary": {"type": "set_transformer", "units": 65}}}, "network.summary: got"),
         (
             {"network": {"summary": {"type": "deep_set", "unitz": 3}}},
             "network.summary.unitz: no such key; did you mean units?",
         ),
         ({"network": {"summary": {"type": "deep_set", "units": "x"}}}, "network.summary.units: got 'x'; takes"),
+        (
+            {"network": {"summary": {"type": "none"}, "summary_loss": "mmd"}},
+            "takes summary_loss with a summary network",
+        ),
         ({"training": 3}, "training: got 3; takes"),
+        ({"training": {"regime": "on-line"}}, "training.regime: got 'on-line'; takes 'online'"),
+        ({"training": {"regime": "online", "validation_share": 0.1}}, "validation_share with the regime rounds or"),
+        ({"training": {"regime": "online", "buffer_capacity": 9}}, "buffer_capacity with the regime replay alone"),
+        ({"training": {"iterations_per_epoch": 9}}, "iterations_per_epoch with the regime online or replay alone"),
         ({"observations": ["a"]}, "observations: got ['a']; takes"),
         ({"observations": {"a/b": "x.csv"}}, "observations: got"),
         ({"study": "simulations"}, "study: got 'simulations'; takes a name other than"),
@@ -59,6 +68,23 @@ def test_a_mistake_is_told_by_its_key_what_it_got_and_what_it_takes(wrong, says)
         check_study(LEAST | wrong, "config.yaml")
     assert says in str(error.value)
     assert str(error.value).startswith("config.yaml cannot be used:")
+
+
+def test_simulations_made_elsewhere_need_no_model():
+    study = check_study({"study": "mine", "simulations": {"source": "sims.h5", "test": 100}})
+    assert (study.model, study.simulations.batch_size) == (None, SOURCE_BATCH_SIZE)
+    assert not set(OF_RUNNING) & set(study.model_dump()["simulations"])
+    assert check_study(study.model_dump()) == study
+    assert check_study(LEAST | {"simulations": {"source": "sims.h5", "batch_size": 8}}).simulations.batch_size == 8
+    with pytest.raises(ConfigError, match=r"model: is missing"):
+        check_study({"study": "mine", "model": None, "simulations": {"source": None}})
+
+
+@pytest.mark.parametrize("key", OF_RUNNING)
+def test_settings_of_simulations_that_are_run_are_refused_beside_a_source(key):
+    default = getattr(check_study(LEAST).simulations, key)
+    with pytest.raises(ConfigError, match=rf"simulations.{key}: got {default}; takes no value beside simulations.sour"):
+        check_study(LEAST | {"simulations": {"source": "sims.h5", key: default}})
 
 
 def test_every_mistake_is_told_at_once():

@@ -13,7 +13,7 @@ BELOW = {
     "store": {"simulation"},
     "networks": set(),
     "inference": {"networks", "simulation"},
-    "training": {"inference", "networks"},
+    "training": {"inference", "networks", "simulation", "store"},
     "diagnostics": set(),
     "report": {"diagnostics"},
 }
@@ -24,7 +24,10 @@ WITHOUT_TENSORFLOW = [
     "cinnflow.cli",
     "cinnflow.plan",
     "cinnflow.report.report",
-    *(f"cinnflow.steps.{name}" for name in ("simulate", "seal", "diagnose", "predict", "predictive", "report")),
+    *(
+        f"cinnflow.steps.{name}"
+        for name in ("simulate", "import_source", "seal", "diagnose", "pairs", "predict", "predictive", "report")
+    ),
     *(f"cinnflow.diagnostics.{path.stem}" for path in sorted((SOURCE / "diagnostics").glob("[a-z]*.py"))),
 ]
 

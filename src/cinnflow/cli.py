@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,16 @@ from rich.table import Table
 from cinnflow.config import read_raw
 from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.pilot import pilot
 from cinnflow.steps.common import PLAIN
 from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.description import read_description
+from cinnflow.store.imported import check_rows
 from cinnflow.store.layout import Store
-from cinnflow.store.progress import duration, split_progress
+from cinnflow.store.progress import duration, split_progress, time_of_files
+from cinnflow.store.source import Source
 from cinnflow.store.verify import retry, take_back, verify
 
 PILOT_SIMULATIONS = 5
@@ -55,16 +58,17 @@ def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
     table = Table(title=f"{plan.study.study}: {plan.store.path}")
     for column in ("split", "batches", "running", "simulations", "failed", "rate", "time left"):
         table.add_column(column, justify="left" if column in ("split", "failed") else "right")
+    now = time_of_files(STORES)
     for split in plan.splits:
         size = plan.study.simulations.batch_size
-        progress = split_progress(plan.store, split, plan.batches(split), size, time.time())
+        progress = split_progress(plan.store, split, plan.batches(split), size, now)
         failed = ", ".join(f"{count} {reason}" for reason, count in progress.ended.items() if reason != Status.OK.label)
         left = progress.seconds_left
         table.add_row(
             split,
             f"{progress.committed}/{progress.batches}",
             str(progress.running),
-            f"{progress.done}/{progress.wanted}",
+            f"{progress.done}/{plan.simulations(split)}",
             failed or "none",
             f"{progress.rate:.3g}/s" if progress.rate else "–",
             duration(left) if left else "–",
@@ -77,7 +81,7 @@ def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
 
 def _explain_new_store(plan: Plan, console: Console) -> None:
     """Says what differs from the newest store of the model, so that nobody is surprised by new simulations."""
-    stores = [Store(path) for path in STORES.glob(f"{plan.model.name}-*.zarr")]
+    stores = [Store(path) for path in STORES.glob(f"{plan.fingerprint.model}-*.zarr")]
     described = [(store, description) for store in stores if (description := read_description(store))]
     if not described:
         return
@@ -96,6 +100,8 @@ def _explain_new_store(plan: Plan, console: Console) -> None:
 
 def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     """checks the configuration and runs the model a few times: shapes, supports, speed, and what that calls for"""
+    if plan.source:
+        return _check_source(plan, plan.source, args, console)
     found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, plan.study.simulations.timeout)
     console.print(
         f"{args.configfile} is right. {plan.study.model}: {len(plan.model.generative.prior.names)} parameters"
@@ -108,8 +114,12 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
         low, median, high = (f"{value:.4g}" for value in np.quantile(found.theta[:, i], [0, 0.5, 1]))
         table.add_row(name, f"{prior.lower[i]:g} to {prior.upper[i]:g}", low, median, high)
     console.print(table)
+    for name, shape in plan.model.generative.context_shapes.items():
+        console.print(f"context {name}: shape {shape}", markup=False)
+    max_length = plan.model.generative.simulator.max_length
     for name, shape in found.shapes.items():
-        console.print(f"data {name}: shape {shape}", markup=False)
+        varies = f", the first axis up to {maximum(max_length)}" if name in varying(found.shapes, max_length) else ""
+        console.print(f"data {name}: shape {shape}{varies}", markup=False)
     for index, outcome in found.failures.items():
         console.print(f"simulation {index} {outcome.status.label}: {outcome.message}", style="red", markup=False)
     if found.differing:
@@ -119,7 +129,7 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
             style="red",
             markup=False,
         )
-    simulations = sum(plan.batches(split) for split in plan.splits) * plan.study.simulations.batch_size
+    simulations = sum(plan.simulations(split) for split in plan.splits)
     console.print(
         f"{found.seconds:.3g} s a simulation: {simulations} take one core {duration(found.seconds * simulations)}"
     )
@@ -127,8 +137,35 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     return 1 if found.failures or found.differing else 0
 
 
+def _check_source(plan: Plan, source: Source, args: argparse.Namespace, console: Console) -> int:
+    counts = Counter(Status(int(code)).label for code in check_rows(source, range(source.simulations)))
+    console.print(f"{args.configfile} is right. {source.path}: {source.simulations} simulations", highlight=False)
+    for split, rows in source.splits(plan.study.simulations.test).items():
+        console.print(f"{split}: rows {rows.start} to {rows.stop - 1}", highlight=False)
+    for name, lower, upper in zip(source.names, source.lower, source.upper, strict=True):
+        console.print(f"parameter {name}: support {lower:g} to {upper:g}", markup=False, highlight=False)
+    for name, shape in source.data.items():
+        console.print(f"data {name}: shape {shape}", markup=False)
+    if source.unused:
+        console.print(f"not used: {', '.join(source.unused)}", markup=False)
+    failed = source.simulations - counts[Status.OK.label]
+    if failed:
+        console.print(
+            f"not finite: {failed} of {source.simulations} simulations, kept as failed and never trained on",
+            style="red",
+        )
+    return 0
+
+
 def _retry(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     """the failed simulations of some reasons run again next time"""
+    if plan.source:
+        console.print(
+            f"the simulations were made elsewhere, so none of them can be run again: mend those that failed in "
+            f"{plan.source.path}, or leave them out there, and start snakemake again",
+            markup=False,
+        )
+        return 1
     Lock(plan.folder).acquire()
     size = plan.study.simulations.batch_size
     for split in plan.splits:

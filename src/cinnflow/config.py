@@ -13,7 +13,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 
 class ConfigError(ValueError):
@@ -32,12 +44,27 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+OF_RUNNING = ("rounds", "per_round", "threads", "timeout", "attempts", "keep_failed")
+"""Settings of simulations that are run here; those of a file are all there, and nothing runs."""
+
+SOURCE_BATCH_SIZE = 1024
+
+
 class Simulations(Section):
     """How many simulations a study wants, and how they are run."""
 
-    rounds: PositiveInt = Field(2, description="rounds of simulations; each adds to the ones before")
-    per_round: PositiveInt = Field(2048, description="simulations in a round (rounded up to whole batches)")
-    batch_size: PositiveInt = Field(128, description="simulations that one job runs; one chunk of each array")
+    source: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="an HDF5 or NPZ file of simulations made elsewhere, instead of running any; its last `test` rows "
+        "are held out, the others are round-0",
+    )
+    rounds: PositiveInt = Field(
+        2, description="rounds of simulations; each adds to the ones before (regimes rounds and offline)"
+    )
+    per_round: PositiveInt = Field(2048, description="simulations in a round (rounded up to whole batches; likewise)")
+    batch_size: PositiveInt = Field(
+        128, description=f"simulations that one job runs; one chunk of each array ({SOURCE_BATCH_SIZE} with a source)"
+    )
     test: PositiveInt = Field(512, description="held-out simulations for the diagnostics (rounded up to whole batches)")
     threads: PositiveInt = Field(1, description="simulations that one batch job runs at the same time")
     timeout: PositiveFloat | None = Field(None, description="seconds after which one simulation is ended")
@@ -47,8 +74,32 @@ class Simulations(Section):
         0, description="working folders of failed simulations to keep beside the store, of each split"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_of_a_source_come_in_large_batches(cls, simulations: Any) -> Any:
+        if isinstance(simulations, dict) and simulations.get("source") is not None:
+            return {"batch_size": SOURCE_BATCH_SIZE, **simulations}
+        return simulations
+
+    @field_validator(*OF_RUNNING)
+    @classmethod
+    def _nothing_runs_with_a_source(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("source") is not None:
+            raise ValueError("no value beside simulations.source, since no simulation is run")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _without_settings_of_running(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A study with a source survives its own dump, and shows no settings that mean nothing."""
+        unused = OF_RUNNING if self.source is not None else ()
+        return {key: value for key, value in dump(self).items() if key not in unused}
+
 
 Activation = Literal["swish", "relu", "elu", "gelu", "tanh", "selu", "softplus"]
+
+
+SUMMARY_NETWORKS = ("deep_set", "set_transformer", "time_series", "none")
+"""Types of summary network that come with the package; any other is a class of the model file."""
 
 
 class DeepSetNetwork(Section):
@@ -107,6 +158,38 @@ class NoSummaryNetwork(Section):
     type: Literal["none"]
 
 
+class ModelFileNetwork(Section):
+    """A network of the model file: a Keras layer's class there, or a function that returns a layer.
+
+    The other keys are its keyword arguments.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(
+        description="name of the class or function",
+        json_schema_extra={"pattern": rf"^(?!({'|'.join(SUMMARY_NETWORKS)})$)[A-Za-z_][A-Za-z0-9_]*$"},
+    )
+
+    @field_validator("type")
+    @classmethod
+    def _type_is_a_name(cls, name: str) -> str:
+        if not name.isidentifier():
+            raise ValueError(f"{', '.join(SUMMARY_NETWORKS)}, or the name of a class of the model file")
+        return name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Keyword arguments for the class or function."""
+        return dict(self.model_extra or {})
+
+
+def _kind_of_summary(summary: Any) -> str:
+    """Which of the sections a summary network's type asks for."""
+    kind = summary.get("type") if isinstance(summary, dict) else getattr(summary, "type", None)
+    return kind if kind in SUMMARY_NETWORKS else "model_file"
+
+
 class InferenceNetwork(Section):
     """The conditional invertible network; names as in BayesFlow."""
 
@@ -115,10 +198,12 @@ class InferenceNetwork(Section):
     num_dense: PositiveInt = Field(2, description="dense layers in each network of a coupling")
     units: PositiveInt = Field(128, description="width of these")
     activation: Activation = "swish"
-    dropout_prob: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.05, description="share of units that training leaves out"
+    dropout_prob: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="share of units that training leaves out; null: by regime and number of simulations"
     )
-    kernel_regularizer: Annotated[float, Field(ge=0)] = Field(0.0, description="factor of the L2 penalty on kernels")
+    kernel_regularizer: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="factor of the L2 penalty on kernels; null: by regime and number of simulations"
+    )
     soft_clamping: PositiveFloat = Field(1.9, description="bound of the logarithm of the scale that one coupling gives")
     bins: Annotated[int, Field(ge=2, strict=True)] | None = Field(
         None, description="bins of a spline (spline and interleaved couplings); null: 16"
@@ -143,9 +228,25 @@ class Network(Section):
     """Summary and inference network of a study."""
 
     summary: Annotated[
-        DeepSetNetwork | SetTransformerNetwork | TimeSeriesNetwork | NoSummaryNetwork, Field(discriminator="type")
+        Annotated[DeepSetNetwork, Tag("deep_set")]
+        | Annotated[SetTransformerNetwork, Tag("set_transformer")]
+        | Annotated[TimeSeriesNetwork, Tag("time_series")]
+        | Annotated[NoSummaryNetwork, Tag("none")]
+        | Annotated[ModelFileNetwork, Tag("model_file")],
+        Discriminator(_kind_of_summary),
     ] = DeepSetNetwork()
+    summary_loss: Literal["mmd"] | None = Field(
+        None,
+        description="mmd: training also pulls the summaries towards a normal distribution, so that data unlike any "
+        "simulation show",
+    )
     inference: InferenceNetwork = InferenceNetwork()
+
+    @model_validator(mode="after")
+    def _a_summary_loss_has_summaries(self) -> Network:
+        if self.summary_loss and self.summary.type == "none":
+            raise ValueError("summary_loss with a summary network alone")
+        return self
 
     @field_validator("summary", mode="before")
     @classmethod
@@ -153,20 +254,55 @@ class Network(Section):
         return {"type": DeepSetNetwork().type, **summary} if isinstance(summary, dict) else summary
 
 
-class Training(Section):
-    """How the network is fitted."""
+_ONLY_WITH = {
+    "iterations_per_epoch": ("online", "replay"),
+    "validation_sims": ("online", "replay"),
+    "buffer_capacity": ("replay",),
+    "validation_share": ("rounds", "offline"),
+}
+"""Regimes in which a setting has an effect, where that is not all of them."""
 
-    regime: Literal["rounds", "offline"] = "rounds"
-    epochs: PositiveInt = Field(100, description="largest number of passes over the simulations")
-    batch_size: PositiveInt = Field(64, description="simulations in one update")
-    learning_rate: PositiveFloat = Field(1e-3, description="first learning rate; it falls to zero along a cosine")
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="share of the simulations that is held back to find the best weights"
+
+class Training(Section):
+    """How the network is fitted; null: by the regime and the number of simulations, in training/defaults.py."""
+
+    regime: Literal["online", "replay", "rounds", "offline"] = Field(
+        "rounds",
+        description="online: fresh simulations for every update; replay: a buffer of the latest ones; rounds: a fit "
+        "after each round, which goes on from the one before; offline: one fit to all rounds. The first two simulate "
+        "while they train, and take a Python simulator",
+    )
+    epochs: PositiveInt | None = Field(
+        None, description="largest number of epochs: passes over the simulations, or sets of iterations_per_epoch"
+    )
+    iterations_per_epoch: PositiveInt | None = Field(None, description="updates in an epoch (online, replay)")
+    batch_size: PositiveInt | None = Field(None, description="simulations in one update")
+    learning_rate: PositiveFloat | None = Field(
+        None, description="first learning rate; it falls to zero along a cosine"
+    )
+    buffer_capacity: PositiveInt | None = Field(None, description="batches that the buffer holds (replay)")
+    validation_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="share of the simulations held back to find the best weights (rounds, offline)"
+    )
+    validation_sims: PositiveInt | None = Field(
+        None, description="simulations made to find the best weights, and never trained on (online, replay)"
+    )
+    patience: Count | None = Field(
+        None, description="epochs without a lower validation loss after which training stops; 0: never"
     )
     ensemble: PositiveInt = Field(1, description="networks that are trained apart and mixed evenly")
-    patience: PositiveInt | None = Field(
-        20, description="epochs without a lower validation loss after which training stops; null: never"
-    )
+
+    @property
+    def simulates(self) -> bool:
+        """Whether training makes its own simulations, instead of reading those of the store."""
+        return self.regime in ("online", "replay")
+
+    @model_validator(mode="after")
+    def _settings_have_an_effect(self) -> Training:
+        for name, regimes in _ONLY_WITH.items():
+            if getattr(self, name) is not None and self.regime not in regimes:
+                raise ValueError(f"{name} with the regime {' or '.join(regimes)} alone, not {self.regime}")
+        return self
 
 
 class Sbc(Section):
@@ -199,6 +335,9 @@ class Posterior(Section):
     draws: Annotated[int, Field(ge=2, strict=True)] = Field(
         4000, description="posterior draws for each observed data set"
     )
+    draws_in_all: PositiveInt = Field(
+        2_000_000, description="most draws of one observation's data sets together; many of them get fewer each"
+    )
     predictive: PositiveInt = Field(256, description="simulations with parameters drawn from the posterior")
 
 
@@ -206,7 +345,7 @@ class Study(Section):
     """One study: a model, a simulation budget, a network, a training regime, diagnostics and observations."""
 
     study: str = Field(description="name of the study; its results stand in results/<study>/")
-    model: str = Field(description="path of the model file")
+    model: str | None = Field(description="path of the model file; null with simulations.source")
     model_options: dict[str, Any] = Field({}, description="keyword arguments for the model file's build()")
     seed: Count = Field(2026, description="seed of every random draw of the study")
     simulations: Simulations = Simulations()
@@ -215,6 +354,24 @@ class Study(Section):
     diagnostics: Diagnostics = Diagnostics()
     posterior: Posterior = Posterior()
     observations: dict[str, str] = Field({}, description="observed data: a name, and the path of its file")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_source_needs_no_model(cls, study: Any) -> Any:
+        if not isinstance(study, dict) or study.get("model") is not None:
+            return study
+        simulations = study.get("simulations")
+        elsewhere = isinstance(simulations, dict) and simulations.get("source") is not None
+        others = {key: value for key, value in study.items() if key != "model"}
+        return {**others, "model": None} if elsewhere else others
+
+    @field_validator("training")
+    @classmethod
+    def _training_makes_no_simulations_beside_a_source(cls, training: Training, info: ValidationInfo) -> Training:
+        simulations = info.data.get("simulations")
+        if training.simulates and simulations is not None and simulations.source is not None:
+            raise ValueError("the regime rounds or offline beside simulations.source, since no simulation is run")
+        return training
 
     @field_validator("study")
     @classmethod
@@ -280,9 +437,8 @@ def _mistake(mistake: dict[str, Any]) -> str:
     sections: list[type[Section]] = [Study]
     path: list[str] = []
     takes: set[str] = set()
-    for position, key in enumerate(keys):
-        variants = [section for section in sections if key in _tags(section)]
-        if variants and position < len(keys) - 1:
+    for key in keys:
+        if variants := [section for section in sections if key in _tags(section)]:
             sections = variants
             continue
         takes = {name for section in sections for name in section.model_fields}
@@ -303,6 +459,8 @@ def _mistake(mistake: dict[str, Any]) -> str:
 
 def _tags(section: type[Section]) -> tuple[str, ...]:
     """Values of `type` that choose this variant of a union."""
+    if section is ModelFileNetwork:
+        return ("model_file",)
     return get_args(section.model_fields["type"].annotation) if "type" in section.model_fields else ()
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cinnflow.config import ConfigError, Study, check_study
+from cinnflow.config import SUMMARY_NETWORKS, ConfigError, ModelFileNetwork, Study, check_study
+from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
-from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint
+from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint, source_fingerprint
 from cinnflow.store.layout import Store, StoreError
 from cinnflow.store.seal import Manifest, read_manifest
+from cinnflow.store.source import Source, open_source
 
 RESULTS = Path("results")
 STORES = RESULTS / "simulations"
@@ -24,11 +26,13 @@ class Plan:
     Args:
         study: the configuration.
         model: the model file, loaded and bound.
+        source: the file of simulations made elsewhere; None where they are run.
         fingerprint: of its simulations.
     """
 
     study: Study
     model: Model
+    source: Source | None
     fingerprint: Fingerprint
 
     @classmethod
@@ -36,14 +40,34 @@ class Plan:
         """The plan of a configuration.
 
         Raises:
-            ConfigError, ModelError: when either cannot be used, before anything has run.
+            ConfigError, ModelError, SourceError: when one of them cannot be used, before anything has run.
         """
         study = check_study(raw, source)
         for name, path in study.observations.items():
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
         model = load_model(study.model, study.model_options)
-        return cls(study, model, fingerprint(model, study.model_options, study.seed))
+        own = study.network.summary
+        if isinstance(own, ModelFileNetwork) and not callable(getattr(model.module, own.type, None)):
+            raise ConfigError(
+                f"{source}: network.summary.type: got {own.type!r}; takes {', '.join(SUMMARY_NETWORKS)}, or the "
+                f"name of a class that {study.model or 'the model file (there is none)'} defines"
+            )
+        if study.simulations.source is not None:
+            found = open_source(study.simulations.source, model.generative and model.generative.prior)
+            found.splits(study.simulations.test)
+            return cls(study, model, found, source_fingerprint(found, study.simulations.test))
+        if study.training.simulates and isinstance(model.generative.simulator, ExternalSimulator):
+            raise ConfigError(
+                f"{source}: training.regime: got {study.training.regime!r}, where training simulates; an external "
+                "program takes rounds or offline, which simulate in jobs of their own and keep what is finished"
+            )
+        if model.generative.simulator.max_length and study.network.summary.type == "none":
+            raise ConfigError(
+                f"{source}: network.summary.type: got 'none', but the model's data vary in length (max_length); takes "
+                "a summary network: deep_set, set_transformer or time_series"
+            )
+        return cls(study, model, None, fingerprint(model, study.model_options, study.seed))
 
     @property
     def folder(self) -> Path:
@@ -52,8 +76,8 @@ class Plan:
 
     @property
     def model_path(self) -> str:
-        """The model file, as the configuration names it."""
-        return self.study.model
+        """The model file, as the configuration names it; empty for none."""
+        return self.study.model or ""
 
     @property
     def report(self) -> Path:
@@ -67,8 +91,11 @@ class Plan:
 
     @property
     def rounds(self) -> list[str]:
-        """Names of the splits that are trained on."""
-        return [f"round-{number}" for number in range(self.study.simulations.rounds)]
+        """Names of the splits that are trained on; none where training simulates by itself."""
+        if self.source:
+            return ["round-0"]
+        rounds = 0 if self.study.training.simulates else self.study.simulations.rounds
+        return [f"round-{number}" for number in range(rounds)]
 
     @property
     def splits(self) -> list[str]:
@@ -76,27 +103,43 @@ class Plan:
         return [*self.rounds, "test"]
 
     @property
+    def prior_split(self) -> str:
+        """A split whose parameters stand for the prior."""
+        return self.splits[0]
+
+    @property
+    def stages(self) -> list[str]:
+        """Folders of the study's fits, in their order: one a round with the regime rounds, else a single one."""
+        return self.rounds if self.study.training.regime == "rounds" else [""]
+
+    @property
     def newest_fits(self) -> list[Path]:
         """The .keras files, one a member, of the fit that results are computed from."""
-        return self.fits(self.rounds[-1])
+        return self.fits(self.stages[-1])
 
-    def fits(self, last_round: str) -> list[Path]:
-        """The .keras files of the fit to all rounds up to one."""
-        folder = self.folder / "fit"
-        if self.study.training.regime == "rounds":
-            folder = folder / last_round
+    def fits(self, stage: str) -> list[Path]:
+        """The .keras files of the fit at one of the stages."""
+        folder = self.folder / "fit" / stage
         return [folder / f"member-{member}" / "network.keras" for member in range(self.study.training.ensemble)]
 
     @property
     def histories(self) -> list[Path]:
         """What every training of the study has written, from the first round on."""
-        rounds = self.rounds if self.study.training.regime == "rounds" else self.rounds[-1:]
-        return [fit.parent / "history.csv" for name in rounds for fit in self.fits(name)]
+        return [fit.parent / "history.csv" for stage in self.stages for fit in self.fits(stage)]
+
+    def simulations(self, split: str) -> int:
+        """How many simulations the study has of a split: whole batches, unless they were made elsewhere."""
+        if self.source:
+            return len(self.source.splits(self.study.simulations.test)[split])
+        return self.batches(split) * self.study.simulations.batch_size
 
     def batches(self, split: str) -> int:
         """How many batches the study wants of a split."""
         simulations = self.study.simulations
-        wanted = simulations.test if split == "test" else simulations.per_round
+        if self.source:
+            wanted = self.simulations(split)
+        else:
+            wanted = simulations.test if split == "test" else simulations.per_round
         return math.ceil(wanted / simulations.batch_size)
 
     def status_chunks(self, split: str) -> list[Path]:
@@ -126,8 +169,12 @@ class Plan:
 
     def rounded(self) -> list[str]:
         """A line for each budget that is no multiple of the batch size."""
+        if self.source:
+            return []
         size = self.study.simulations.batch_size
-        wanted = {"per_round": self.study.simulations.per_round, "test": self.study.simulations.test}
+        wanted = {"test": self.study.simulations.test}
+        if self.rounds:
+            wanted["per_round"] = self.study.simulations.per_round
         return [
             f"simulations.{key}: {value} is rounded up to {math.ceil(value / size) * size}, whole batches of {size}"
             for key, value in wanted.items()
@@ -163,16 +210,24 @@ class Plan:
         return math.ceil(self.study.posterior.predictive / self.predictive_batch_size)
 
     @property
+    def own_network(self) -> str | None:
+        """The class or function of the model file that gives the summary network, where that is the user's own."""
+        summary = self.study.network.summary
+        return summary.type if isinstance(summary, ModelFileNetwork) else None
+
+    @property
     def meaning(self) -> dict[str, Any]:
         """The configuration without what says only how simulations are run: what the report shows and depends on."""
         config = self.study.model_dump()
         for key in ("threads", "timeout", "attempts", "keep_failed"):
-            del config["simulations"][key]
+            config["simulations"].pop(key, None)
         return config
 
     @property
     def readme(self) -> Path | None:
         """The model's own README, where it has one."""
+        if not self.study.model:
+            return None
         path = Path(self.study.model).parent / "README.md"
         return path if path.is_file() else None
 

@@ -42,6 +42,11 @@ def test_a_failure_that_chance_explains_among_all_checks_is_doubtful() -> None:
     assert summary.compute(checks | {"sbc": judged(p_value=0.009, a="fail")}, ["a"])["verdict"].tolist() == ["fail"]
 
 
+def test_a_diagnostic_that_judges_nothing_is_not_counted() -> None:
+    table = summary.compute({"sbc": judged(a="pass"), "latent": judged()}, ["a"])
+    assert summary.conclusion(table) == "The posterior passes all 1 checks for a."
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

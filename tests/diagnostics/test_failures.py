@@ -29,6 +29,15 @@ def test_failures_that_depend_on_a_parameter_are_uneven_in_it_alone(theta, tmp_p
     style.save(failures.plot(pd.read_csv(tmp_path / "failures.csv")), tmp_path / "failures.png")
 
 
+def test_parameters_that_are_missing_leave_the_others_as_they_are(theta) -> None:
+    status = np.where(np.arange(len(theta)) % 50 == 0, "not finite", "ok")
+    whole = failures.compute(theta, status, NAMES)
+    theta[::100, 1] = np.nan
+    table = failures.compute(theta, status, NAMES)
+    pd.testing.assert_frame_equal(table[table["parameter"] == "a"], whole[whole["parameter"] == "a"])
+    assert table.groupby("parameter")[["simulations", "failed"]].sum().loc["b"].tolist() == [1980, 20]
+
+
 def test_every_simulation_is_in_one_bin(theta) -> None:
     table = failures.compute(theta, ["ok"] * len(theta), NAMES)
     assert table.groupby("parameter")["simulations"].sum().to_dict() == {"a": 2000, "b": 2000}

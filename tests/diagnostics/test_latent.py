@@ -50,6 +50,14 @@ def test_panels(parameters: int, panels: int, tmp_path) -> None:
     style.save(figure, tmp_path / "latent.png")
 
 
+@pytest.mark.parametrize("parameters", [1, 3])
+def test_members_of_an_ensemble_are_shown_and_their_mixture_is_not_judged(parameters: int, tmp_path) -> None:
+    table = latent.compute(3 * np.random.default_rng(5).normal(size=(80, parameters)), members=2)
+    assert table.groupby("member")["data_set"].apply(list).tolist() == [list(range(40))] * 2
+    assert latent.verdict(table).empty
+    style.save(latent.plot(table), tmp_path / "latent.png")
+
+
 def test_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match=r"got \(5,\)"):
         latent.compute(np.zeros(5))

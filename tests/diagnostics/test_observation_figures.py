@@ -105,3 +105,22 @@ def test_the_observation_counts_among_the_data_sets(observed: float, p_value: fl
     assert predictive.compute({"x": simulated}, {"x": np.array([observed])})["p_value"].iloc[0] == pytest.approx(
         p_value
     )
+
+
+def test_the_prior_is_checked_beside_the_posterior(tmp_path) -> None:
+    rng = np.random.default_rng(7)
+    simulated, prior = {"x": rng.normal(size=(200, 14))}, {"x": 5 + rng.normal(size=(200, 14))}
+    labels = {"x": "boys in bed", "x_0": "day"}
+    table = predictive.compute(simulated, {"x": np.zeros(14)}, prior, labels)
+    table = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    assert predictive.verdict(table)["verdict"].item() == verdicts.PASS
+    assert predictive.verdict_prior(table)["verdict"].item() == verdicts.DOUBTFUL
+    figure = predictive.plot_prior(table)
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("day", "boys in bed")
+    style.save(figure, tmp_path / "prior_predictive.png")
+
+
+def test_without_simulations_from_the_prior_there_is_a_sentence_and_no_verdict(tmp_path) -> None:
+    table = predictive.compute({"x": np.random.default_rng(8).normal(size=(20, 3))}, {"x": np.zeros(3)})
+    assert predictive.verdict_prior(table).empty
+    style.save(predictive.plot_prior(table), tmp_path / "prior_predictive.png")

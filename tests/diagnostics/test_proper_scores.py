@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from cinnflow.diagnostics.proper_scores import (
     crps,
@@ -48,6 +48,21 @@ def test_crps_of_a_normal_has_its_closed_form() -> None:
     z = truths / 2
     expected = 2 * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
     assert crps(2 * rng.normal(size=(3, 200_000)), truths) == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("parameters", [2, 5])
+def test_energy_score_of_a_normal_at_its_centre_has_its_closed_form(parameters: int) -> None:
+    draws = np.random.default_rng(4).normal(size=(1, 100_000, parameters))
+    mean_length = np.sqrt(2) * special.gamma((parameters + 1) / 2) / special.gamma(parameters / 2)
+    expected = mean_length * (1 - 1 / np.sqrt(2))
+    assert energy_score(draws, np.zeros((1, parameters))) == pytest.approx([expected], rel=0.01)
+
+
+def test_energy_score_does_not_depend_on_how_many_data_sets_go_at_once(monkeypatch) -> None:
+    draws, truths = np.random.default_rng(5).normal(size=(30, 20, 3)), np.zeros((30, 3))
+    whole = energy_score(draws, truths)
+    monkeypatch.setattr("cinnflow.diagnostics.proper_scores._NUMBERS_AT_ONCE", 100)
+    assert np.array_equal(energy_score(draws, truths), whole)
 
 
 def test_skill_of_a_gaussian_posterior_has_its_closed_form(gaussian) -> None:

@@ -7,6 +7,7 @@ from math import factorial
 
 import numpy as np
 import pytest
+from arviz.stats.ecdf_utils import ecdf_confidence_band
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -43,6 +44,16 @@ def test_band_holds_uniform_numbers_as_often_as_it_says(count: int, alpha: float
     # Counts are whole, so that the band may keep a little more than it has to, never less.
     assert left <= alpha + 4 * error
     assert left >= (0.5 if count <= 20 else 0.85) * alpha - 4 * error
+
+
+@pytest.mark.parametrize("count", [20, 100, 500])
+def test_band_is_that_of_arviz_within_one_count(count: int) -> None:
+    points = uniformity.evaluation_points(count)
+    theirs = ecdf_confidence_band(
+        count, points, points, prob=0.95, method="simulated", num_trials=4000, random_state=np.random.default_rng(0)
+    )
+    # Limits are whole counts: of 20 numbers one is 5 %, of 100 or more no more than 1 %.
+    np.testing.assert_allclose(uniformity.band(count, 0.05), theirs, atol=1 / count + 1e-9)
 
 
 @settings(max_examples=60, deadline=None)

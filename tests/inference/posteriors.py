@@ -22,12 +22,12 @@ def simulations(count: int = 40, seed: int = 0) -> tuple[np.ndarray, dict[str, n
     return theta, {"series": series, "pupils": rng.normal(763.0, 100.0, count)}
 
 
-def posterior(summary: str = "deep_set", **kwargs) -> AmortizedPosterior:
+def posterior(summary: str = "deep_set", design: str = "affine", **kwargs) -> AmortizedPosterior:
     """An adapted posterior with random weights."""
     summaries = {"deep_set": DeepSet(4, units=8), "time_series": TimeSeriesNetwork(4, units=8), "none": None}
     settings = {"dense_args": {"units": 8}}
     made = AmortizedPosterior(
-        InvertibleNetwork(3, 2, coupling_settings=settings, permutation="learnable"),
+        InvertibleNetwork(3, 2, design, settings, permutation="learnable"),
         summaries[summary],
         names=NAMES,
         lower=LOWER,

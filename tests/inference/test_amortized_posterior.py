@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from posteriors import LOWER, NAMES, UPPER, posterior, simulations
 from scipy import stats
 
@@ -97,6 +100,27 @@ def test_the_unit_of_measurement_does_not_matter():
     )
 
 
+def test_conditions_are_summaries_and_direct_conditions():
+    trained = posterior()
+    conditions = trained.conditions(DATA)
+    np.testing.assert_array_equal(conditions[:, :4], trained.summaries(DATA))
+    assert conditions.shape == (40, 6)
+    assert np.all(np.isfinite(posterior("none").conditions(DATA)))
+
+
+def test_large_data_sets_are_summarized_in_parts(monkeypatch):
+    trained = posterior()
+    draws, summaries = trained.sample(DATA, 3, seed=1), trained.summaries(DATA)
+    monkeypatch.setattr(amortized_posterior, "_ELEMENTS_AT_ONCE", 20)
+    seen = []
+    monkeypatch.setattr(
+        trained, "_summaries_of", lambda rows: seen.append(len(rows["direct_conditions"])) or summaries[:2]
+    )
+    trained.summaries({name: array[:4] for name, array in DATA.items()})
+    assert seen == [2, 2]
+    np.testing.assert_allclose(trained.sample(DATA, 3, seed=1), draws, rtol=1e-3, atol=1e-5)
+
+
 def test_summaries_do_not_depend_on_how_data_sets_are_chunked(monkeypatch):
     trained = posterior()
     summaries = trained.summaries(DATA)
@@ -111,6 +135,47 @@ def test_the_summary_loss_pulls_summaries_towards_a_normal_distribution():
     plain, pulled = posterior(), posterior(summary_loss_fun="MMD")
     prepared = plain.prepare({"parameters": THETA, **plain.configure(DATA)})
     assert float(pulled.compute_loss(prepared)) > float(plain.compute_loss(prepared))
+
+
+FINITE = st.one_of(
+    st.sampled_from([0.0, 5e-324, 1e-310, 1e-40, 1e30, -1e30, 3e38, 1e300]),
+    st.floats(-1e30, 1e30, allow_subnormal=True),
+)
+
+
+@given(
+    theta=arrays(np.float64, (3, 3), elements=FINITE),
+    series=arrays(np.float64, (3, 7, 2), elements=FINITE),
+    pupils=arrays(np.float64, 3, elements=FINITE),
+)
+@settings(max_examples=10, deadline=None)
+@pytest.mark.parametrize("design", ["affine", "spline"])
+def test_extreme_values_never_give_nan(design, theta, series, pupils):
+    if design not in EXTREME:
+        EXTREME[design] = posterior(design=design)
+    made, data = EXTREME[design], {"series": series, "pupils": pupils}
+    theta = np.clip(theta, [-np.inf, 1e-300, -1.0], [np.inf, np.inf, 1.0])
+    with tf.GradientTape() as tape:
+        loss = made.compute_loss(made.prepare({"parameters": theta, **made.configure(data)}), training=True)
+    assert np.isfinite(loss)
+    for gradient in tape.gradient(loss, made.trainable_variables):
+        assert np.all(np.isfinite(gradient))
+    assert not np.any(np.isnan(made.log_prob(theta, data)))
+    draws = made.sample(data, 4, seed=0)
+    assert np.all(np.isfinite(draws)) and np.all((draws >= LOWER) & (draws <= UPPER))
+
+
+EXTREME: dict[str, AmortizedPosterior] = {}
+
+
+@pytest.mark.parametrize("factor", [1e-310, 1e150])
+def test_training_data_of_any_magnitude_are_taken(factor):
+    theta, data = simulations()
+    made = posterior()
+    made.adapt(theta * [factor, 1.0, 1.0], {"series": data["series"] * factor, "pupils": data["pupils"] * factor})
+    other = {"series": data["series"] * factor, "pupils": data["pupils"] * factor}
+    assert np.all(np.isfinite(made.log_prob(theta * [factor, 1.0, 1.0], other)))
+    assert np.all(np.isfinite(made.sample(other, 3, seed=0)))
 
 
 @pytest.mark.parametrize("condition", [False, True])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cinnflow.inference.configurator import Configurator, is_configured
+from cinnflow.inference.configurator import Configurator, conditions_of, is_configured
 
 RNG = np.random.default_rng(0)
 
@@ -102,3 +102,60 @@ def test_an_array_alone_goes_by_the_one_name_that_there_is():
     np.testing.assert_array_equal(one(counts)["summary_conditions"], one({"in_bed": counts})["summary_conditions"])
     with pytest.raises(ValueError, match="data take the names a, b, got x"):
         Configurator.from_data({"a": counts, "b": counts})(counts)
+
+
+def test_contexts_follow_the_data_and_those_that_are_shared_stand_there_for_each_simulation():
+    simulated = {
+        "prior_draws": np.zeros((3, 2)),
+        "sim_data": np.zeros((3, 7, 2)),
+        "prior_batchable_context": None,
+        "prior_non_batchable_context": 2.5,
+        "sim_batchable_context": {"dose": np.arange(3.0)},
+        "sim_non_batchable_context": {"n_obs": np.int64(7), "times": np.arange(7)},
+    }
+    conditions = conditions_of(simulated)
+    assert list(conditions) == ["x", "prior_non_batchable_context", "dose", "n_obs", "times"]
+    configured = Configurator.from_data(conditions)(conditions)
+    np.testing.assert_array_equal(configured["direct_conditions"], [[2.5, 0, 7], [2.5, 1, 7], [2.5, 2, 7]])
+    np.testing.assert_array_equal(configured["summary_conditions"][:, :, 2], [np.arange(7)] * 3)
+    with pytest.raises(ValueError, match="have the name 'x'"):
+        conditions_of({**simulated, "sim_batchable_context": {"x": np.arange(3.0)}})
+    array = np.zeros((3, 7))
+    assert conditions_of({"sim_data": array}) is array
+
+
+def test_a_context_that_is_the_number_of_elements_need_not_be_given():
+    batches = [{"x": np.ones((2, n, 1)), "n_obs": np.full(2, n), "dose": np.ones(2)} for n in (3, 5)]
+    mask = np.arange(6) < np.array([[4], [2]])
+    masked = {"x": np.ones((2, 6, 1)), "n_obs": mask.sum(axis=1), "dose": np.ones(2), "mask": mask}
+    for configurator in (Configurator.from_data(*batches), Configurator.from_data(masked)):
+        assert configurator.lengths == ["n_obs"]
+        copy = Configurator(**configurator.get_config())
+        for given in ({"x": np.ones((2, 9, 1)), "dose": np.ones(2)}, masked):
+            expected = given.get("n_obs", np.full(2, 9))
+            without = {name: array for name, array in given.items() if name != "n_obs"}
+            np.testing.assert_array_equal(copy(without)["direct_conditions"], np.stack([expected, np.ones(2)], axis=1))
+    alone = Configurator.from_data(*({"x": batch["x"], "n_obs": batch["n_obs"]} for batch in batches))
+    np.testing.assert_array_equal(alone(np.ones((2, 4, 1)))["direct_conditions"], [[4], [4]])
+
+
+def test_arrays_that_vary_in_length_are_the_elements_whatever_stands_before_them():
+    data = {"total": np.ones((2, 2)), "x": np.ones((2, 6, 3)), "mask": np.ones((2, 6), bool)}
+    configured = Configurator.from_data(data)(data)
+    assert configured["summary_conditions"].shape == (2, 6, 3)
+    assert configured["direct_conditions"].shape == (2, 2)
+    one_batch = {"x": np.ones((2, 6, 3))}
+    assert (
+        Configurator.from_data(one_batch, varying=True)({"x": np.ones((2, 9, 3))})["summary_conditions"].shape[1] == 9
+    )
+
+
+def test_what_a_mask_leaves_out_may_be_nan_and_a_missing_name_is_told():
+    x = np.ones((2, 3, 1))
+    x[0, 2] = np.nan
+    mask = np.array([[True, True, False], [True, True, True]])
+    configurator = Configurator.from_data({"x": x, "dose": np.ones(2), "n_obs": mask.sum(axis=1), "mask": mask})
+    configured = configurator({"x": x, "dose": np.ones(2), "mask": mask})
+    np.testing.assert_array_equal(configured["summary_conditions"][..., 0], mask)
+    with pytest.raises(ValueError, match="data take the names x, dose, got x"):
+        configurator({"x": x})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cinnflow.inference.draws import Draws, read_draws, read_fits, write_draws
+from cinnflow.inference.draws import Draws, read_draws, read_fits, read_summaries, write_draws
 
 
 def some_draws(seed=0):
@@ -15,6 +15,7 @@ def some_draws(seed=0):
         truths=rng.normal(size=(6, 3)),
         log_prob=rng.normal(size=6),
         latent=rng.normal(size=(12, 2)),
+        summaries=rng.normal(size=(6, 4)),
         fits=["fit/round-1/member-0/network.keras"],
     )
 
@@ -25,7 +26,8 @@ def test_what_is_written_is_read(tmp_path):
     read = read_draws(tmp_path / "test.zarr")
     assert (read.names, read.parameters, read.fits) == (written.names, written.parameters, written.fits)
     assert read_fits(tmp_path / "test.zarr") == written.fits
-    for name in ("draws", "truths", "log_prob", "latent"):
+    np.testing.assert_array_equal(read_summaries(tmp_path / "test.zarr"), written.summaries)
+    for name in ("draws", "truths", "log_prob", "latent", "summaries"):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
 
 

@@ -59,3 +59,9 @@ def test_no_members_or_members_of_other_parameters_are_refused():
         Ensemble([])
     with pytest.raises(ValueError, match="same parameters"):
         Ensemble([Normal(0), Normal(0, names=("b",))])
+
+
+def test_what_the_members_know_of_data_stands_side_by_side():
+    first, second = Normal(0), Normal(0)
+    first.conditions, second.conditions = lambda data: data + 5, lambda data: data
+    np.testing.assert_array_equal(Ensemble([first, second]).conditions(DATA), [[5, 0], [5, 0]])

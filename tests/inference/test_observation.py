@@ -70,3 +70,52 @@ def test_arrays_that_hold_different_numbers_of_data_sets(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((3, 5)), y=np.zeros((2, 2, 3)))
     with pytest.raises(ObservationError, match="different numbers of data sets"):
         read_observation(tmp_path / "x.npz", TWO)
+
+
+SET = {"x": (9, 2), "dose": (), "n_obs": ()}
+
+
+def of_any_length(path):
+    return read_observation(path, SET, padded=["x"], lengths=["n_obs"])
+
+
+def test_an_observation_has_a_length_of_its_own_and_comes_with_its_contexts(tmp_path):
+    x = np.random.default_rng(0).normal(size=(5, 2))
+    np.savez(tmp_path / "one.npz", x=x, dose=2.5)
+    observed = of_any_length(tmp_path / "one.npz")
+    assert set(observed) == {"x", "dose", "n_obs"}
+    np.testing.assert_array_equal(observed["x"], x[None])
+    assert (observed["dose"].tolist(), observed["n_obs"].tolist()) == ([2.5], [5.0])
+    np.save(tmp_path / "x.npy", x)
+    alone = read_observation(tmp_path / "x.npy", {"x": (9, 2), "n_obs": ()}, padded=["x"], lengths=["n_obs"])
+    assert alone["n_obs"].tolist() == [5.0]
+
+
+def test_many_observations_of_different_lengths_are_stacked_with_nan_behind_their_ends(tmp_path):
+    x = np.ones((3, 7, 2))
+    x[0, 4:] = x[2, 6:] = np.nan
+    np.savez(tmp_path / "many.npz", x=x, dose=[1, 2, 3])
+    observed = of_any_length(tmp_path / "many.npz")
+    np.testing.assert_array_equal(observed["mask"].sum(axis=1), [4, 7, 6])
+    np.testing.assert_array_equal(observed["n_obs"], [4, 7, 6])
+    np.testing.assert_array_equal(observed["x"], np.where(observed["mask"][..., None], 1.0, 0.0) * np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"x": np.ones((10, 2)), "dose": 1}, r"shape \(10, 2\); a simulation gives \(1 to 9, 2\)"),
+        ({"x": np.ones((5, 3)), "dose": 1}, r"shape \(5, 3\)"),
+        ({"x": np.ones((0, 2)), "dose": 1}, r"shape \(0, 2\)"),
+        ({"x": np.ones((5, 2))}, "no dose"),
+        ({"x": np.ones((5, 2)), "dose": 1, "n_obs": 4}, r"n_obs is \[4.0\], and the data are \[5\] long"),
+        ({"x": np.array([[1, 2], [np.nan, np.nan]]), "dose": 1}, "not finite"),
+        ({"x": np.array([[[1, 2], [np.nan, 3], [4, 5]]] * 2), "dose": [1, 1]}, "not finite"),
+        ({"x": np.array([[[1, 2]], [[np.nan, np.nan]]]), "dose": [1, 1]}, "nothing but NaN"),
+        ({"x": np.ones((2, 5, 2)), "dose": [1, 1, 1]}, "different numbers of data sets"),
+    ],
+)
+def test_an_observation_of_a_wrong_length_or_without_its_context(tmp_path, arrays, says):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(ObservationError, match=says):
+        of_any_length(tmp_path / "x.npz")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cinnflow.diagnostics import losses, pairs, predictive, sbc, style, summary
+from cinnflow.diagnostics import losses, misspecification, pairs, predictive, sbc, sensitivity, style, summary
 from cinnflow.report.content import Content, Observation, Published
 from cinnflow.report.report import build, duration, number
 
@@ -54,21 +55,35 @@ def content(tmp_path_factory) -> Content:
     )
 
 
-def observation(folder: Path, name: str, posterior: np.ndarray) -> Observation:
-    style.save(pairs.plot(pairs.compute(posterior, posterior * 2, ["beta", "gamma"])), folder / f"{name}-pairs.png")
-    table = predictive.compute({"cases": np.random.default_rng(1).normal(size=(40, 5))}, {"cases": np.zeros(5)})
-    table.to_csv(folder / f"{name}-predictive.csv", index=False)
-    style.save(predictive.plot(table), folder / f"{name}-predictive.png")
+def observation(parent: Path, name: str, posterior: np.ndarray) -> Observation:
+    folder = parent / name
+    names = ["beta", "gamma"]
+    rng = np.random.default_rng(1)
+    style.save(pairs.plot(pairs.compute(posterior, posterior * 2, names)), folder / "pairs.png")
+    simulated, prior = ({"cases": scale * rng.normal(size=(40, 5))} for scale in (1, 2))
+    table = predictive.compute(simulated, {"cases": np.zeros(5)}, prior)
+    table.to_csv(folder / "predictive.csv", index=False)
+    style.save(predictive.plot(table), folder / "predictive.png")
+    style.save(predictive.plot_prior(table), folder / "prior_predictive.png")
+    table = misspecification.compute(np.zeros((1, 3)), rng.normal(size=(60, 3)), resamples=99)
+    table.to_csv(folder / "misspecification.csv", index=False)
+    style.save(misspecification.plot(table), folder / "misspecification.png")
+    table = sensitivity.compute(posterior, {"wider": posterior[:, 0] ** 2 / 5}, names)
+    table.to_csv(folder / "sensitivity.csv", index=False)
+    style.save(sensitivity.plot(table), folder / "sensitivity.png")
     columns = {"mean": 1.51, "sd": 0.2, "q05": 1.23, "q50": 1.49, "q95": 1.87, "contraction": 0.9}
-    pd.DataFrame([{"parameter": p} | columns for p in ("beta", "gamma")]).to_csv(folder / f"{name}.csv", index=False)
-    return Observation(
-        name=name,
-        summary=folder / f"{name}.csv",
-        pairs=folder / f"{name}-pairs.png",
-        predictive=folder / f"{name}-predictive.png",
-        predictive_table=folder / f"{name}-predictive.csv",
-        published=[Published("beta", 1.66, "Someone & others, 2008", (1.5, 1.8))],
-    )
+    pd.DataFrame([{"parameter": p} | columns for p in names]).to_csv(folder / "summary.csv", index=False)
+    published = [Published("beta", 1.66, "Someone & others, 2008", (1.5, 1.8))]
+    return Observation(name, folder, published, alternative_priors=True)
+
+
+def elsewhere(content: Content, folder: Path, file: str, **columns: object) -> Content:
+    """The same study with other columns in one table of its observation."""
+    known = content.observations[0]
+    shutil.copytree(known.folder, folder / known.name)
+    other = dataclasses.replace(known, folder=folder / known.name)
+    pd.read_csv(other.folder / file).assign(**columns).to_csv(other.folder / file, index=False)
+    return dataclasses.replace(content, observations=[other])
 
 
 class Page(HTMLParser):
@@ -112,6 +127,17 @@ def test_it_loads_nothing_from_anywhere(page, source) -> None:
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest", source)
 
 
+def test_an_observation_without_a_simulator_has_no_predictive_check(content) -> None:
+    only = dataclasses.replace(content.observations[0], predicted=False)
+    source = build(dataclasses.replace(content, observations=[only]))
+    page = Page(source)
+    assert page.open == []
+    assert "No predictive check" in page.text
+    assert "Simulations from the posterior" not in page.text
+    assert "predictive-school" not in page.ids
+    assert "The posterior of school beside the prior" in page.text
+
+
 def test_tags_are_closed_and_links_lead_somewhere(page) -> None:
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
@@ -142,7 +168,7 @@ def test_what_it_was_given_is_there(page) -> None:
 
 def test_every_figure_is_inside(source) -> None:
     images = set(re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", source))
-    assert len(images) == 4
+    assert len(images) == 2 + 5
 
 
 def test_the_same_files_give_the_same_report(content, source) -> None:
@@ -167,13 +193,47 @@ def test_a_study_without_observations_has_a_report(content) -> None:
     assert "observation" not in " ".join(page.ids)
 
 
-def test_an_observation_that_the_model_cannot_make_decides_the_sentence(content, tmp_path) -> None:
-    table = pd.read_csv(content.observations[0].predictive_table).assign(p_value=0.001)
-    table.to_csv(tmp_path / "predictive.csv", index=False)
-    other = dataclasses.replace(content.observations[0], predictive_table=tmp_path / "predictive.csv")
-    source = build(dataclasses.replace(content, observations=[other]))
-    assert "Simulations from the posterior do not look like school." in source
-    assert '<p class="conclusion fail">' in source
+@pytest.mark.parametrize(
+    ("file", "column", "word", "sentence"),
+    [
+        ("predictive.csv", "p_value", "fail", "Simulations from the posterior do not look like school."),
+        ("predictive.csv", "prior_p_value", "doubtful", "The prior does not expect school."),
+        ("misspecification.csv", "p_value", "fail", "The model simulates nothing like school: the posterior there is"),
+    ],
+)
+def test_an_observation_unlike_the_model_s_decides_the_sentence(
+    content, tmp_path, file: str, column: str, word: str, sentence: str
+) -> None:
+    source = build(elsewhere(content, tmp_path, file, **{column: 0.001}))
+    assert sentence in " ".join(Page(source).text.split())
+    assert f'<p class="conclusion {word}">' in source
+
+
+def test_an_uneven_weight_under_another_prior_is_told_and_decides_nothing(content, tmp_path) -> None:
+    source = build(elsewhere(content, tmp_path, "sensitivity.csv", pareto_k=1.2, effective_draws=2.0))
+    assert "too uneven to tell" in source
+    assert '<p class="conclusion pass">' in source
+
+
+def test_thousands_of_data_sets_are_summed_up(content, tmp_path) -> None:
+    known = content.observations[0]
+    other = dataclasses.replace(known, folder=tmp_path / known.name)
+    shutil.copytree(known.folder, other.folder)
+    one = pd.read_csv(other.folder / "summary.csv")
+    many = pd.concat([one.assign(data_set=index, q50=index / 1000) for index in range(2001)])
+    many.to_csv(other.folder / "summary.csv", index=False)
+    page = Page(build(dataclasses.replace(content, observations=[other])))
+    text = " ".join(page.text.split())
+    assert "Posterior for school, the first of 2001 data sets" in text
+    assert "Over all 2001 data sets" in text
+    assert "0.100 to 1.90" in text, "the central 90 % of the data sets' medians"
+    assert len(page.text) < 40_000
+
+
+def test_failures_are_said_to_condition_all_that_follows(source, content) -> None:
+    assert "7.1 % of all simulations failed." in source  # 10 of 140
+    whole = dataclasses.replace(content, manifests={"test": {"counts": {"ok": 40}}})
+    assert "of all simulations failed" not in build(whole)
 
 
 def test_each_parameter_has_a_mark_from_each_diagnostic(source) -> None:

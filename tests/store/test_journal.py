@@ -1,3 +1,4 @@
+import errno
 import os
 import struct
 import time
@@ -11,6 +12,7 @@ from stores import eventually, exit_code, in_child
 
 from cinnflow.simulation.outcome import Outcome, Status
 from cinnflow.store.journal import Entry, is_running, open_journal, read_journal
+from cinnflow.store.layout import StoreError
 
 FAILED = Outcome(Status.CRASHED, {}, 0.25, 3, -11, "ended by SIGSEGV\nlast words: ψ\n")
 
@@ -133,3 +135,17 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
         room = 10**6
         journal.append(ENTRIES[2])
     assert_same(read_journal(path), [ENTRIES[0], ENTRIES[2]])
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with (
+        pytest.raises(StoreError, match=r"journal cannot be locked \(No locks available\)"),
+        open_journal(tmp_path / "journal"),
+    ):
+        pass
+    with pytest.raises(StoreError, match="file system that takes locks"):
+        is_running(tmp_path / "journal")

@@ -6,7 +6,8 @@ from stores import eventually, exit_code, fill, in_child, make_model, make_store
 
 from cinnflow.store.batch import Batch
 from cinnflow.store.journal import Journal
-from cinnflow.store.progress import duration, progress_line, split_progress
+from cinnflow.store.layout import STATUS
+from cinnflow.store.progress import duration, progress_line, split_progress, time_of_files
 
 
 def failing(theta, rng):
@@ -35,6 +36,30 @@ def test_progress_counts_committed_and_journalled_simulations(tmp_path, monkeypa
     assert progress.seconds_left > 0
     assert split_progress(store, "round-0", 4, 8, time.time() + 1e5).rate is None
     assert split_progress(store, "test", 1, 8, time.time()).done == 0
+
+
+def test_the_pace_is_by_the_clock_of_the_files(tmp_path, monkeypatch):
+    """As on a shared file system whose server's clock is not that of the host that asks."""
+    store = fill(make_store(tmp_path), make_model(), batches=3)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    now = time_of_files(store.path.parent)
+    assert abs(now - store.chunk("round-0", STATUS, 2).stat().st_mtime) < 60
+    assert split_progress(store, "round-0", 4, 8, now).rate > 0
+    assert time_of_files(tmp_path / "none") == 0.0
+    assert [path.name for path in store.path.parent.iterdir()] == [store.path.name]
+
+
+def test_a_record_that_is_taken_back_while_somebody_looks(tmp_path, monkeypatch):
+    store = fill(make_store(tmp_path), make_model(), batches=2)
+    record = store.chunk("round-0", STATUS, 1)
+
+    def read_and_take_back(_):
+        record.unlink(missing_ok=True)
+        return []
+
+    monkeypatch.setattr("cinnflow.store.progress.read_journal", read_and_take_back)
+    progress = split_progress(store, "round-0", 2, 8, time.time())
+    assert (progress.committed, progress.done) == (1, 8)
 
 
 def test_a_line_for_each_batch(tmp_path):

@@ -1,16 +1,19 @@
 import json
+import os
 import warnings
 
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from stores import contents, fill, make_model, make_store
+from stores import PARTS, contents, exit_code, fill, in_child, make_model, make_store
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.seeds import simulation_seed
-from cinnflow.store.batch import Batch
+from cinnflow.simulation.workers import Limits
+from cinnflow.store.batch import Batch, run_batch
 from cinnflow.store.description import read_description
+from cinnflow.store.journal import Journal
 from cinnflow.store.layout import StoreError
 from cinnflow.store.reader import read_failures, read_simulations
 from cinnflow.store.seal import check_digests, provenance, read_manifest, seal, withdraw_stale
@@ -52,6 +55,24 @@ def test_a_sealed_split_opens_in_xarray_as_it_is(store):
     np.testing.assert_array_equal(split.theta, simulations.theta)
     np.testing.assert_array_equal(found.x, simulations.data["x"])
     assert tree["test"].sizes["simulation"] == 8
+
+
+def test_a_seal_clears_up_after_a_job_that_was_killed_right_after_its_commit(store, monkeypatch):
+    batch = Batch(store, "round-0", 2, 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "remove", lambda _: os._exit(0))
+        assert exit_code(in_child(lambda: run_batch(batch, make_model(), 7, PARTS, Limits()))) == 0
+    assert batch.committed
+    assert batch.journal.exists()
+    seal_all(store, batches=3)
+    assert not store.scratch.exists()
+
+
+def test_seals_of_two_studies_take_turns(store):
+    fill(store, make_model(), batches=6)
+    sealing = [in_child(lambda batches=batches: seal_all(store, batches=batches)) for batches in (6, 1, 5, 2, 4, 3)]
+    assert [exit_code(pid) for pid in sealing] == [0] * 6
+    assert zarr.open_group(store.path, mode="r")["round-0/theta"].shape[0] == 48
 
 
 def test_metadata_only_grow(store):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from contextlib import ExitStack
 
-from cinnflow.training.batches import InMemoryBatches
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cinnflow.training.batches import InMemoryBatches, finite_rows, pad_and_stack
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
-from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches, finite_rows, pad_and_stack
+from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
+from cinnflow.training.simulation_ahead import SimulationAhead
 
 
 def rows_of(batches, number):
@@ -28,30 +33,50 @@ def test_fewer_simulations_than_a_batch_are_one_batch():
     assert rows_of(InMemoryBatches({"parameters": np.zeros((5, 2))}, batch_size=10, seed=0), 1).shape == (1, 5)
 
 
-def numbered(kind, **kwargs):
-    counter = iter(range(10_000))
+@pytest.fixture
+def numbered():
+    """Batches of four whose simulations carry the batch's number."""
+    with ExitStack() as stack:
 
-    def simulate(count, _):
-        return {"parameters": np.full((count, 1), float(next(counter)))}
+        def make(kind, updates_per_epoch=60, epochs=3, **kwargs):
+            counter = iter(range(10_000))
 
-    return kind(
-        simulate, lambda arrays: arrays, batch_size=4, updates_per_epoch=UPDATES_PER_CALL + 10, seed=0, **kwargs
-    )
+            def simulate(count, _):
+                return {"parameters": np.full((count, 1), float(next(counter)))}
 
+            ahead = stack.enter_context(SimulationAhead(simulate, 0))
+            settings = {"batch_size": 4, "updates_per_epoch": updates_per_epoch, "epochs": epochs, "seed": 0}
+            return kind(ahead, dict, tensors, **settings, **kwargs)
 
-def test_online_batches_are_used_once():
-    seen = [pool["parameters"][rows].ravel() for pool, rows in numbered(OnlineBatches).epoch(1)]
-    counts = np.unique(np.concatenate(seen), return_counts=True)[1]
-    assert len(counts) == UPDATES_PER_CALL + 10
-    assert np.all(counts == 4)
+        yield make
 
 
-def test_a_replay_buffer_holds_the_latest_batches_and_no_more():
-    batches = numbered(ReplayBatches, capacity=2 * UPDATES_PER_CALL)
-    pools = [pool["parameters"] for number in (1, 2) for pool, _ in batches.epoch(number)]
-    assert {len(pool) for pool in pools} == {2 * UPDATES_PER_CALL * 4}
-    assert pools[0].max() == UPDATES_PER_CALL - 1
-    assert (pools[-1].min(), pools[-1].max()) == (2 * UPDATES_PER_CALL, 4 * UPDATES_PER_CALL - 1)
+def tensors(arrays):
+    return {name: tf.constant(array) for name, array in arrays.items()}
+
+
+def values_of(batches, number):
+    return [pool["parameters"].numpy()[rows][:, :, 0] for pool, rows in batches.epoch(number)]
+
+
+def test_online_batches_are_used_once_and_shapes_stay(numbered):
+    batches = numbered(OnlineBatches)
+    seen = np.concatenate([*values_of(batches, 1), *values_of(batches, 2)])
+    np.testing.assert_array_equal(seen, np.repeat(np.arange(120.0)[:, None], 4, axis=1))
+    assert {len(pool["parameters"]) for pool, _ in batches.epoch(3)} == {UPDATES_PER_CALL * 4}
+
+
+@pytest.mark.parametrize(("capacity", "per_epoch"), [(100, 60), (7, 60), (100, 30)])
+def test_a_replay_buffer_holds_the_latest_batches_and_no_more(numbered, capacity, per_epoch):
+    batches = numbered(ReplayBatches, per_epoch, capacity=capacity)
+    for number in (1, 2, 3):
+        values = values_of(batches, number)
+        assert sum(map(len, values)) == per_epoch
+        held = np.unique(batches.buffer["parameters"])
+        last = number * per_epoch
+        np.testing.assert_array_equal(held[-min(capacity, last) :], np.arange(max(0, last - capacity), last))
+        assert min(map(np.min, values)) >= (number - 1) * per_epoch - capacity
+    assert len(np.unique(np.concatenate([value.ravel() for value in values]))) > min(capacity, per_epoch) / 2
 
 
 def test_batches_of_different_size_are_padded_under_a_mask():

@@ -8,19 +8,24 @@ from conjugate_gaussian import exact_log_prob, simulate
 
 from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.training.epochs import TrainingError
+from cinnflow.store.reader import Simulations
+from cinnflow.training.errors import TrainingError
 from cinnflow.training.fit import fit
 
 NETWORK = config.Network(
     summary={"type": "deep_set", "units": 16, "summary_dim": 4}, inference={"num_coupling_layers": 2, "units": 16}
 )
 SIMULATIONS = simulate(1024, np.random.default_rng(0))
-ABOUT = {"names": ["a", "b"], "lower": np.full(2, -np.inf), "upper": np.full(2, np.inf), "network": NETWORK}
+
+
+def stored(simulations, names=("a", "b")) -> Simulations:
+    unbounded = np.full(2, np.inf)
+    return Simulations(list(names), -unbounded, unbounded, simulations["prior_draws"], {"x": simulations["sim_data"]})
 
 
 def fitted(simulations=SIMULATIONS, seed=1, **training) -> AmortizedPosterior:
     settings = config.Training(**({"epochs": 30, "batch_size": 32, "learning_rate": 5e-3} | training))
-    return fit(simulations["prior_draws"], simulations["sim_data"], training=settings, seed=seed, **ABOUT)
+    return fit(stored(simulations), network=NETWORK, training=settings, seed=seed).posterior
 
 
 def test_two_runs_give_identical_weights_near_the_truth_and_another_seed_others():
@@ -38,13 +43,12 @@ def test_a_warm_start_goes_on_from_the_weights(tmp_path):
     for start in (None, AmortizedPosterior.load(tmp_path / "network.keras")):
         training = config.Training(epochs=1, batch_size=32, learning_rate=1e-5)
         fit(
-            SIMULATIONS["prior_draws"],
-            SIMULATIONS["sim_data"],
+            stored(SIMULATIONS),
+            network=NETWORK,
             training=training,
             seed=3,
             warm_start=start,
             on_epoch=lambda epoch: losses.append(epoch.loss),
-            **ABOUT,
         )
     assert losses[1] < losses[0] - 1.0
 
@@ -52,20 +56,19 @@ def test_a_warm_start_goes_on_from_the_weights(tmp_path):
 def test_a_simulation_that_is_not_finite_is_refused_by_its_row():
     data = SIMULATIONS["sim_data"].copy()
     data[17, 3, 1] = np.nan
-    with pytest.raises(ValueError, match="x has 1 of 1024 that are not, the first in row 17"):
+    with pytest.raises(TrainingError, match="x has 1 of 1024 that are not, the first in row 17"):
         fitted({**SIMULATIONS, "sim_data": data})
 
 
 def test_a_warm_start_for_other_parameters_is_refused():
     start = fitted(epochs=1)
-    with pytest.raises(ValueError, match=r"a, b.*alpha, beta"):
+    with pytest.raises(TrainingError, match=r"a, b.*alpha, beta"):
         fit(
-            SIMULATIONS["prior_draws"],
-            SIMULATIONS["sim_data"],
+            stored(SIMULATIONS, names=["alpha", "beta"]),
+            network=NETWORK,
             training=config.Training(),
             seed=1,
             warm_start=start,
-            **(ABOUT | {"names": ["alpha", "beta"]}),
         )
 
 
@@ -74,7 +77,11 @@ def test_training_that_breaks_down_at_once_says_so():
         fitted(learning_rate=1e30)
 
 
-def test_training_that_breaks_down_later_keeps_the_best_weights(caplog, monkeypatch):
+@pytest.mark.parametrize(
+    ("factor", "rise", "says"),
+    [(np.nan, np.nan, "the loss is nan"), (1.1, 30.0, "the loss diverges: it rose to")],
+)
+def test_training_that_breaks_down_later_keeps_the_best_weights(factor, rise, says, caplog, monkeypatch):
     from cinnflow.training.compiled_updates import CompiledUpdates
 
     updates, calls = CompiledUpdates.__call__, []
@@ -84,11 +91,16 @@ def test_training_that_breaks_down_later_keeps_the_best_weights(caplog, monkeypa
         losses = updates(self, pool, rows)
         if len(calls) > 4:
             for weight in self.posterior.trainable_variables:
-                weight.assign(weight * np.nan)
-            losses = losses * np.nan
+                weight.assign(weight * factor)
+            losses = losses + rise
         return losses
 
     monkeypatch.setattr(CompiledUpdates, "__call__", poisoned)
-    posterior = fitted()
-    assert "training broke down" in caplog.text
-    assert all(np.all(np.isfinite(weight)) for weight in posterior.get_weights())
+    settings = config.Training(epochs=30, batch_size=32, learning_rate=5e-3)
+    found = fit(stored(SIMULATIONS), network=NETWORK, training=settings, seed=1)
+    assert len(found.history.epochs) == 4
+    assert found.ended.startswith(f"it broke down: {says}")
+    assert "the weights of epoch" in caplog.text
+    weights = found.posterior.get_weights()
+    assert all(np.all(np.isfinite(weight)) for weight in weights)
+    assert max(np.max(np.abs(weight)) for weight in weights) < 100

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conjugate_gaussian import exact_log_prob, simulate
 
+import cinnflow as cf
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks import DeepSet, InvertibleNetwork
 from cinnflow.training.trainer import Trainer
@@ -64,7 +65,7 @@ def test_replay_draws_from_a_buffer_of_its_capacity():
     trainer = Trainer(posterior, watched, default_lr=5e-3, seed=1)
     trainer.train_experience_replay(2, 150, 32, buffer_capacity=100)
     assert kl(posterior) < 0.1
-    assert sum(batches) == 300  # one fresh batch an update, made beside the training
+    assert sum(batches) == 300 + 1024 // 32  # one fresh batch an update, made beside the training, after the pilot's
 
 
 def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():
@@ -157,3 +158,25 @@ def test_history_is_written_and_callbacks_are_called(tmp_path):
 def test_regimes_that_simulate_take_a_generative_model():
     with pytest.raises(ValueError, match="give the Trainer a generative_model"):
         Trainer(small()).train_online(1, 1, 8)
+
+
+def test_contexts_reach_the_networks_by_themselves():
+    contexts = cf.ContextGenerator(
+        lambda rng: {"noise": rng.choice([0.3, 3.0])}, lambda rng: {"n_obs": int(rng.integers(1, 17))}
+    )
+
+    def noisy(theta, rng, noise, n_obs):
+        return theta + noise * rng.normal(size=(n_obs, 2))
+
+    simulator = cf.Simulator(noisy, context_generator=contexts)
+    model = cf.GenerativeModel(cf.Prior(lambda rng: rng.normal(size=2)), simulator)
+    posterior = small()
+    trainer = Trainer(posterior, model, default_lr=5e-3)
+    trainer.train_online(2, 200, 32)
+    rng = np.random.default_rng(8)
+    for n_obs, noise in ((2, 0.3), (15, 0.3), (15, 3.0)):
+        data = {"x": noise * rng.normal(size=(100, n_obs, 2)), "noise": np.full(100, noise)}
+        sd = posterior.sample(data, 100, seed=1).std(axis=1).mean()
+        np.testing.assert_allclose(sd, 1 / np.sqrt(1 + n_obs / noise**2), rtol=0.35)
+    trainer.train_rounds(1, 32, 1, 8)
+    assert np.isfinite(posterior.sample(data, 3)).all()

@@ -22,7 +22,7 @@ PATIENCE = 300
 """Seconds that any one command may take, on however busy a machine."""
 
 OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores", "latent"]
-OF_OBSERVATION = ["infer", "pairs", "predict", "predictive"]
+OF_OBSERVATION = ["infer", "pairs", "misspecification", "sensitivity", "predict", "predictive"]
 
 MODEL = '''"""A point that is seen with noise: its posterior is known."""
 
@@ -51,6 +51,9 @@ def simulate(theta, rng):
 
 def read_observation(path):
     return {"x": np.loadtxt(path)}
+
+
+alternative_priors = {"wider": lambda theta: theta["a"] ** 2 / 4}
 
 
 def build(scale=1.0):

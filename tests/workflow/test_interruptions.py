@@ -120,6 +120,18 @@ def test_killed_between_commit_and_exit(disturbed: Disturbed, undisturbed: Workf
     assert_as_undisturbed(study, undisturbed)
 
 
+def test_a_job_that_fails_after_its_commit_loses_nothing(study: Workflow) -> None:
+    """As all jobs of a group do on a cluster, when one of them or somebody ends it."""
+    before = content(study.stores[0], leave_out=())
+    record = study.stores[0] / "test/status/c/0"
+    study.edit(study.folder / "workflow/rules/simulate.smk", " || test -e {output:q}", "; exit 1")
+    run = study.run("--force", str(record.relative_to(study.folder)))
+    assert run.code != 0
+    assert "a job execution failed" in run.output
+    assert content(study.stores[0], leave_out=()) == before
+    assert study.plan() == {}
+
+
 def test_a_record_that_was_taken_back_stays_away_when_its_batch_fails(study: Workflow) -> None:
     """Snakemake keeps copies of records, and a killed snakemake leaves them behind."""
     record = study.stores[0] / "test/status/c/0"

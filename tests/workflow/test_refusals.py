@@ -16,7 +16,7 @@ pytestmark = pytest.mark.workflow
         ({"simulations__per_rounds": 8}, ["simulations.per_rounds: no such key", "did you mean per_round?"]),
         ({"simulations__per_round": "many"}, ["simulations.per_round", "got 'many'", "takes", "integer"]),
         ({"simulations__batch_size": 0}, ["simulations.batch_size", "got 0", "greater than or equal to 1"]),
-        ({"network__summary": {"type": "deepset"}}, ["network.summary", "'deepset'", "'deep_set'"]),
+        ({"network__summary": {"type": "deepset"}}, ["network.summary", "'deepset'", "takes deep_set"]),
         ({"model": "models/none.py"}, ["models/none.py", "`model` takes the path"]),
         ({"model_options": {"size": 3}}, ["model_options do not fit build(scale=1.0)", "size"]),
         ({"observations": {"first": "data/none.txt"}}, ["observations.first", "'data/none.txt'", "file that exists"]),

@@ -7,12 +7,13 @@ import shutil
 import time
 from collections import Counter
 
+import arviz
 import pytest
 from studies import OF_DRAWS, OF_OBSERVATION, Workflow, content
 
 pytestmark = pytest.mark.workflow
 
-AFTER_DRAWS = Counter([*OF_DRAWS, "draws", "report"])
+AFTER_DRAWS = Counter([*OF_DRAWS, "draws", "misspecification", "report"])
 AFTER_OBSERVATION = Counter([*OF_OBSERVATION, "report"])
 AFTER_FIT = AFTER_DRAWS | AFTER_OBSERVATION
 """What a new fit makes stale, beside the losses."""
@@ -24,8 +25,18 @@ def test_a_finished_study_has_every_result(finished: Workflow) -> None:
     assert finished.plan() == {}
     for name in ("diagnostics/sbc.csv", "diagnostics/sbc.png", "diagnostics/summary.csv", "report.html"):
         assert (finished.results / name).stat().st_size
-    for name in ("posterior.nc", "summary.csv", "pairs.png", "predictive.png"):
+    figures = [f"{name}.png" for name in ("pairs", "predictive", "prior_predictive", "misspecification", "sensitivity")]
+    for name in ("summary.csv", *figures):
         assert (finished.results / "observations/first" / name).stat().st_size
+    posterior = arviz.from_netcdf(finished.results / "observations/first/posterior.nc")
+    assert set(posterior.groups()) == {
+        "posterior",
+        "posterior_predictive",
+        "prior",
+        "prior_predictive",
+        "observed_data",
+    }
+    assert posterior.posterior_predictive["x"].shape == (1, 4, 2)
 
 
 def test_nothing_reruns_in_a_moved_project_whose_file_times_are_reversed(study: Workflow) -> None:
@@ -107,6 +118,29 @@ def test_network_and_training_simulate_nothing(study: Workflow, changes: dict) -
     assert study.plan() == AFTER_TRAINING + Counter(train=2)
 
 
+def test_a_summary_network_of_the_model_file_is_trained_loaded_and_rerun_for_its_code(study: Workflow) -> None:
+    own = """
+
+import keras
+
+
+class Halves(keras.layers.Layer):
+    def __init__(self, units=2, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(units, use_bias=True)
+
+    def call(self, x):
+        return self.dense(keras.ops.mean(x, axis=1) / 2)
+"""
+    study.model.write_text(study.model.read_text() + own)
+    assert study.plan() == {}
+    study.configure(simulations__rounds=1, network__summary={"type": "Halves", "units": 3})
+    draws = "results/small/observations/first/draws.nc"
+    assert study.succeed(draws) == {"train": 1, "infer": 1}
+    study.edit(study.model, "/ 2)", "/ 3)")
+    assert study.plan(draws) == {"train": 1, "infer": 1}
+
+
 def test_results_never_come_from_the_fit_of_another_setting(study: Workflow) -> None:
     """The fit that counts with one round alone is older than the draws from the fit to both."""
     study.configure(simulations__rounds=1)
@@ -127,7 +161,9 @@ def test_settings_of_one_diagnostic(study: Workflow) -> None:
     assert study.plan() == {"sbc": 1, "report": 1}
 
 
-@pytest.mark.parametrize("name", [*OF_DRAWS, "failures", "losses", "pairs", "predictive"])
+@pytest.mark.parametrize(
+    "name", [*OF_DRAWS, "failures", "losses", "pairs", "misspecification", "sensitivity", "predictive"]
+)
 def test_code_of_one_diagnostic(study: Workflow, name: str) -> None:
     module = study.source / f"diagnostics/{name}.py"
     code = module.read_text()
@@ -155,6 +191,18 @@ def test_an_observation_is_added(study: Workflow) -> None:
 def test_how_observations_are_read(study: Workflow) -> None:
     study.edit(study.model, "np.loadtxt(path)", "np.loadtxt(path) + 1")
     assert study.plan() == AFTER_OBSERVATION
+
+
+def test_other_priors_are_looked_at_without_a_new_posterior(study: Workflow) -> None:
+    study.edit(study.model, 'theta["a"] ** 2 / 4', 'theta["a"] ** 2 / 3')
+    assert study.plan() == {"sensitivity": 1, "report": 1}
+    study.edit(study.model, "alternative_priors =", "unused =")
+    assert study.plan() == {"report": 1}
+
+
+def test_labels_of_figures(study: Workflow) -> None:
+    study.model.write_text(study.model.read_text() + "\n\nlabels = {'x': 'position'}\n")
+    assert study.plan() == {"predictive": 1, "report": 1}
 
 
 def test_derived_quantities_are_results_of_the_draws(study: Workflow) -> None:

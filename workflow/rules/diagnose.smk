@@ -12,7 +12,11 @@ for diagnostic in OF_DRAWS:
             module=MODULES / f"{diagnostic}.py",
         output:
             table=f"{PLAN.folder}/diagnostics/{diagnostic}.csv",
-            figure=f"{PLAN.folder}/diagnostics/{diagnostic}.png",
+            figure=report(
+                f"{PLAN.folder}/diagnostics/{diagnostic}.png",
+                caption=f"../report/{diagnostic}.rst",
+                category="Diagnostics",
+            ),
         params:
             diagnostic=diagnostic,
             settings=as_json(SETTINGS.get(diagnostic, {})),
@@ -20,6 +24,8 @@ for diagnostic in OF_DRAWS:
             f"{PLAN.folder}/logs/{diagnostic}.log",
         resources:
             mem_mb=2000,
+        group:
+            "diagnostics"
         shell:
             "{STEP}.diagnose {params.diagnostic} --settings {params.settings:q} --draws $(dirname {input.draws:q})"
             " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
@@ -31,7 +37,9 @@ rule losses:
         module=MODULES / "losses.py",
     output:
         table=f"{PLAN.folder}/diagnostics/losses.csv",
-        figure=f"{PLAN.folder}/diagnostics/losses.png",
+        figure=report(
+            f"{PLAN.folder}/diagnostics/losses.png", caption="../report/losses.rst", category="Diagnostics"
+        ),
     params:
         settings=as_json(SETTINGS["losses"]),
         histories=[str(history) for history in PLAN.histories],
@@ -49,7 +57,9 @@ rule failures:
         module=MODULES / "failures.py",
     output:
         table=f"{PLAN.folder}/diagnostics/failures.csv",
-        figure=f"{PLAN.folder}/diagnostics/failures.png",
+        figure=report(
+            f"{PLAN.folder}/diagnostics/failures.png", caption="../report/failures.rst", category="Diagnostics"
+        ),
     params:
         splits=PLAN.splits,
     log:

@@ -1,5 +1,9 @@
 DIAGNOSTICS = [*OF_DRAWS, "losses", "failures"]
-PER_OBSERVATION = ["summary.csv", "pairs.png", "predictive.csv", "predictive.png"]
+PER_OBSERVATION = ["summary.csv", "posterior.nc", "pairs.png", "misspecification.csv", "misspecification.png"]
+if not PLAN.source:
+    PER_OBSERVATION += ["predictive.csv", "predictive.png", "prior_predictive.png"]
+if PLAN.model.alternative_priors:
+    PER_OBSERVATION += ["sensitivity.csv", "sensitivity.png"]
 
 
 rule report:
@@ -12,12 +16,12 @@ rule report:
         histories=PLAN.histories,
         readme=PLAN.readme or [],
     output:
-        report=PLAN.report,
+        report=report(PLAN.report, caption="../report/report.rst", category="Report"),
         summary=f"{PLAN.folder}/diagnostics/summary.csv",
     params:
         config=as_json(PLAN.meaning),
         fingerprint=as_json(PLAN.fingerprint.parts),
-        code=PLAN.code("published"),
+        code=PLAN.code("published", "alternative_priors"),
         diagnostics=DIAGNOSTICS,
     log:
         f"{PLAN.folder}/logs/report.log",

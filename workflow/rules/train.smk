@@ -1,6 +1,10 @@
-# The fit to a round reads all rounds up to it and goes on from the fit before. With any other regime there is one fit.
+# The fit to a round reads all rounds up to it and goes on from the fit before. With any other regime there is one fit;
+# online and replay read none, and simulate while they train.
 NETWORK = PLAN.study.network.model_dump()
 TRAINING = PLAN.study.training.model_dump(exclude={"ensemble"})
+# Networks as small as these gain little from more threads. Members train side by side, and half of the cores are left
+# for the next round's simulations.
+TRAINING_THREADS = max(1, min(4, workflow.cores // (2 * PLAN.study.training.ensemble)))
 
 
 def rounds_of(wildcards):
@@ -27,19 +31,26 @@ rule train:
         network=as_json(NETWORK),
         training=as_json(TRAINING),
         seed=PLAN.study.seed,
+        # Where the summary network is a class of the model file, that class's code counts too.
+        code=PLAN.code(PLAN.own_network) if PLAN.own_network else "",
         rounds=rounds_of,
+        # Manifests tell what stored simulations mean.
+        simulates=PLAN.store.name if PLAN.study.training.simulates else "",
     wildcard_constraints:
         stage=r"(round-\d+/)?",
         member=r"\d+",
     log:
         f"{PLAN.folder}/logs/train-{{stage}}member-{{member}}.log",
-    threads: 4
+    # As soon as its round is there: the simulations of the next one run beside it.
+    priority: 1
+    threads: TRAINING_THREADS
     resources:
         mem_mb=4000,
         gpu=0,
     shell:
-        "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --network {params.network:q}"
-        " --training {params.training:q} --seed {params.seed} --member {wildcards.member} --warm-start {input.before:q} --threads {threads}"
+        "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --meaning {PLAN.store.name:q} --model={MODEL:q}"
+        " --options {MODEL_OPTIONS:q} --network {params.network:q} --training {params.training:q} --seed {params.seed}"
+        " --member {wildcards.member} --warm-start {input.before:q} --threads {threads} --memory {resources.mem_mb}"
         " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
 
 
@@ -62,6 +73,6 @@ rule draws:
     resources:
         mem_mb=4000,
     shell:
-        "{STEP}.draws --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model {MODEL:q}"
+        "{STEP}.draws --stores {STORES} --manifest {input.manifest:q} --fits {input.fits:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --draws {params.draws} --seed {params.seed} --threads {threads}"
         " --out $(dirname {output:q}) 2> {log:q}"

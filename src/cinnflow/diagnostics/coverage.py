@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy import stats
 
 from cinnflow.diagnostics import style, uniformity, verdicts
 from cinnflow.diagnostics.marginals import fractional_ranks, marginals
@@ -16,7 +17,9 @@ TITLE = "Coverage of central intervals"
 CAPTION = (
     "How often the central interval of each nominal probability holds the true value, less that probability. Above "
     "zero, the posterior is too wide; below, too narrow. The curves of a right posterior stay inside the grey band "
-    "everywhere and in all panels at once with 95 % probability. The error is the mean absolute difference."
+    "everywhere and in all panels at once with 95 % probability. The error is the mean absolute difference. The blue "
+    "band says how well this many data sets know the coverage at each probability: the central 95 % of its beta "
+    "posterior."
 )
 
 
@@ -33,7 +36,8 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         seed: seed of what breaks ties between ranks.
 
     Returns:
-        One row a parameter and nominal probability: nominal, coverage, lower and upper (the simultaneous band);
+        One row a parameter and nominal probability: nominal, coverage, lower and upper (the simultaneous band), low and
+        high (95 % interval of the true coverage, which is beta where it was uniform before: the beta-binomial model);
         calibration_error, p_value, skill, informative, data_sets and left_out are the parameter's.
 
     Raises:
@@ -45,6 +49,8 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         smallest, known = np.abs(2 * ranks - 1), marginal_skill(marginal.draws, marginal.truths)
         nominal, coverage = uniformity.evaluation_points(len(ranks)), uniformity.ecdf(smallest)
         lower, upper = uniformity.band(len(ranks), verdicts.threshold(len(names)))
+        hits = np.rint(coverage * len(ranks))
+        low, high = stats.beta.interval(0.95, 1 + hits, 1 + len(ranks) - hits)
         tables.append(
             pd.DataFrame(
                 {
@@ -53,6 +59,8 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
                     "coverage": coverage,
                     "lower": lower,
                     "upper": upper,
+                    "low": low,
+                    "high": high,
                     "calibration_error": np.abs(coverage - nominal).mean(),
                     "p_value": uniformity.p_value(smallest),
                     "skill": known.value,
@@ -71,6 +79,10 @@ def plot(table: pd.DataFrame) -> Figure:
     figure, panels = style.grid(len(groups))
     for (name, rows), axis in zip(groups, panels[0], strict=True):
         style.difference_band(axis, *(rows[column] for column in ("nominal", "coverage", "lower", "upper")))
+        axis.fill_between(
+            rows["nominal"], rows["low"] - rows["nominal"], rows["high"] - rows["nominal"],
+            color=style.BLUE, alpha=0.2, lw=0,
+        )  # fmt: skip
         style.title(axis, name)
         style.note(axis, f"error {rows['calibration_error'].iloc[0]:.3f}")
     style.label_outer(panels[0], "nominal probability", "coverage − nominal")

@@ -39,18 +39,20 @@ def compute(theta: np.ndarray, status: Sequence[str], names: Sequence[str]) -> p
     Raises:
         ValueError: when the shapes contradict each other.
     """
-    ended = np.asarray(status, dtype=str)
-    if theta.ndim != 2 or theta.shape != (len(ended), len(names)) or not len(ended):
+    status = np.asarray(status, dtype=str)
+    if theta.ndim != 2 or theta.shape != (len(status), len(names)) or not len(status):
         raise ValueError(
             f"theta takes the shape (simulations, parameters), with a status for each and {len(names)} names:"
-            f" got {theta.shape} and {len(ended)} statuses"
+            f" got {theta.shape} and {len(status)} statuses"
         )
-    reasons = sorted(set(ended) - {OK}) or [OK]
+    reasons = sorted(set(status) - {OK}) or [OK]
     bins = int(np.clip(len(theta) // _PER_BIN, 1, _BINS))
     rows = []
     for index, name in enumerate(names):
-        edges = np.unique(np.quantile(theta[:, index], np.linspace(0, 1, bins + 1), method="inverted_cdf"))
-        place = np.clip(np.searchsorted(edges, theta[:, index], side="right") - 1, 0, max(len(edges) - 2, 0))
+        known = np.isfinite(theta[:, index])  # in simulations made elsewhere, a parameter itself may be missing
+        values, ended = theta[known, index], status[known]
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1), method="inverted_cdf"))
+        place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
         for position, (left, right) in enumerate(zip(edges, edges[1:] if len(edges) > 1 else edges, strict=False)):
             here = ended[place == position]
             for reason in reasons:
@@ -80,10 +82,7 @@ def plot(table: pd.DataFrame) -> Figure:
         _label_bins(axis, rows[rows["reason"] == rows["reason"].iloc[0]])
         style.title(axis, name)
     style.label_outer(panels[0], "", "failed (%)")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside upper right", ncols=len(labels), fontsize=style.TICK_SIZE, frameon=False
-    )
+    style.legend(figure, panels[0])
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cinnflow.diagnostics import style, verdicts
 
-TITLE = "Training"
+TITLE = "Losses"
 CAPTION = (
     "Mean negative log posterior density of the true parameters, in nats, at each epoch: low is good. Thin lines are"
     " single epochs, thick ones moving averages; training data in orange, data held out for validation in blue. The "

@@ -1,4 +1,4 @@
-"""Posterior predictive check: do simulations from the posterior look like the observation?
+"""Predictive checks: do simulations from the posterior, and from the prior, look like the observation?
 
 Reference:
     Gelman, Meng and Stern, Posterior predictive assessment of model fitness via realized discrepancies, 1996; the
@@ -24,28 +24,91 @@ CAPTION = (
     "verdict compares the observation with the simulations at all points at once; it fails when fewer than 5 % of "
     "the simulations are as extreme anywhere."
 )
+PRIOR_TITLE = "Prior predictive check"
+PRIOR_CAPTION = (
+    "The same with parameters from the prior (grey): what the model takes for possible before it has seen the data. "
+    "An observation outside of it is one that the network has seen nothing like in training, so that its posterior is "
+    "an extrapolation."
+)
 
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+_PRIOR = "prior_"
 _MAX_PANELS = 20
 _DOTS, _BARS = 80, 3
 
 
-def compute(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def compute(
+    simulated: Mapping[str, np.ndarray],
+    observed: Mapping[str, np.ndarray],
+    prior: Mapping[str, np.ndarray] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Quantiles of the simulations at each point of the observation.
 
     Args:
         simulated: posterior predictive data by name, each (simulations, ...).
         observed: the observation by name, each shaped like one simulation.
+        prior: prior predictive data by name, each (simulations, ...).
+        labels: what an array, or its first axis, `<array>_0`, is called on a figure; by default, that name.
 
     Returns:
-        One row a point: array, index (along the first axis), column (along the others), observed, q05 ... q95, and
-        p_value (share of data sets as extreme as the observation, over all points), simulations, left_out.
+        One row a point: array, index (along the first axis), column (along the others), observed, x_label, y_label,
+        q05 ... q95, and p_value (share of data sets as extreme as the observation, over all points), simulations,
+        left_out; the last eight again with `prior_` in front where there are prior predictive data.
 
     Raises:
         ValueError: when a name is missing or shapes differ.
     """
     if not observed:
         raise ValueError("the observation has no array")
+    labels = labels or {}
+    places = []
+    for name, values in observed.items():
+        size, first = np.size(values), np.shape(values)[0] if np.ndim(values) else 1
+        index, column = np.divmod(np.arange(size), size // first)
+        axis = f"{name}_0"
+        texts = {"x_label": labels.get(axis, axis), "y_label": labels.get(name, name)}
+        places.append(pd.DataFrame({"array": name, "index": index, "column": column, **texts}))
+    table = pd.concat(places, ignore_index=True)
+    table["observed"] = np.concatenate([np.ravel(values).astype(float) for values in observed.values()])
+    table = pd.concat([table, _fan(simulated, observed)], axis=1)
+    return table if prior is None else pd.concat([table, _fan(prior, observed).add_prefix(_PRIOR)], axis=1)
+
+
+def plot(table: pd.DataFrame) -> Figure:
+    """Fan of the simulations with the observation over it: a panel for each array, and each of its columns."""
+    return _plot(table, style.BLUE)
+
+
+def plot_prior(table: pd.DataFrame) -> Figure:
+    """The same for the prior predictive data; a sentence where there are none."""
+    if f"{_PRIOR}q50" not in table:
+        figure = Figure(figsize=(5.4, 0.5))
+        text = "No simulation from the prior is as long as the observation."
+        figure.text(0.02, 0.5, text, fontsize=style.TITLE_SIZE, va="center", color=style.INK)
+        return figure
+    return _plot(_of_prior(table), style.GREY)
+
+
+def verdict(table: pd.DataFrame) -> pd.DataFrame:
+    """Judges the observation as a whole; the value is the share of its points inside the central 90 %."""
+    return _verdict(table, verdicts.FAIL)
+
+
+def verdict_prior(table: pd.DataFrame) -> pd.DataFrame:
+    """The same for the prior predictive data: doubtful where the prior does not expect such an observation."""
+    if f"{_PRIOR}q50" not in table:
+        return pd.DataFrame([], columns=verdicts.COLUMNS)
+    return _verdict(_of_prior(table), verdicts.DOUBTFUL)
+
+
+def _of_prior(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the prior predictive columns in place of the posterior predictive ones."""
+    names = {name: name.removeprefix(_PRIOR) for name in table.columns if name.startswith(_PRIOR)}
+    return table.drop(columns=list(names.values())).rename(columns=names)
+
+
+def _fan(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> pd.DataFrame:
     for name, values in observed.items():
         got = np.shape(simulated[name])[1:] if name in simulated else None
         if got != np.shape(values):
@@ -60,56 +123,37 @@ def compute(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarr
         raise ValueError("no point of the observation is finite")
     if usable.sum() < 2:
         raise ValueError(f"{usable.sum()} of {len(flat)} simulations are finite: a predictive check needs two at least")
-    places = []
-    for name, values in observed.items():
-        size, first = np.size(values), np.shape(values)[0] if np.ndim(values) else 1
-        index, column = np.divmod(np.arange(size), size // first)
-        places.append(pd.DataFrame({"array": name, "index": index, "column": column}))
-    table = pd.concat(places, ignore_index=True).assign(observed=target)
-    for name, level in _QUANTILES.items():
-        table[name] = np.quantile(flat[usable], level, axis=0)
-    return table.assign(
+    quantiles = np.quantile(flat[usable], list(_QUANTILES.values()), axis=0)
+    return pd.DataFrame(dict(zip(_QUANTILES, quantiles, strict=True))).assign(
         p_value=_envelope_p_value(flat[usable][:, seen], target[seen]),
         simulations=int(usable.sum()),
         left_out=int(np.sum(~usable)),
     )
 
 
-def plot(table: pd.DataFrame) -> Figure:
-    """Fan of the simulations with the observation over it: a panel for each array, and each of its columns."""
+def _plot(table: pd.DataFrame, colour: str) -> Figure:
     groups = list(table.groupby(["array", "column"], sort=False))
     shown = groups[:_MAX_PANELS]
-    figure, panels = style.grid(
-        len(shown), width=5.6 if len(shown) == 1 else 3.2, height=3.4 if len(shown) == 1 else 2.4
-    )
+    alone = len(shown) == 1
+    figure, panels = style.grid(len(shown), width=4.4 if alone else 2.9, height=3.3 if alone else 2.4)
     for ((array, column), rows), axis in zip(shown, panels[0], strict=True):
         several = table.loc[table["array"] == array, "column"].nunique() > 1
-        _draw_fan(axis, rows)
-        if len(shown) > 1:
-            style.title(axis, f"{array} [{column}]" if several else str(array))
+        _draw_fan(axis, rows, colour)
+        axis.set_xlabel(rows["x_label"].iloc[0], fontsize=style.LABEL_SIZE)
+        axis.set_ylabel(rows["y_label"].iloc[0], fontsize=style.LABEL_SIZE)
+        if several:
+            style.title(axis, f"{array} [{column}]")
     if len(groups) > len(shown):
         figure.suptitle(f"the first {len(shown)} of {len(groups)} series", fontsize=style.LABEL_SIZE, x=0.02, ha="left")
-    style.label_outer(panels[0], "index", "value" if len(shown) > 1 else str(shown[0][0][0]))
-    handles = {
-        label: handle for axis in panels[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside upper right",
-        ncols=len(handles),
-        fontsize=style.TICK_SIZE,
-        frameon=False,
-    )
+    style.legend(figure, panels[0])
     return figure
 
 
-def verdict(table: pd.DataFrame) -> pd.DataFrame:
-    """Judges the observation as a whole; the value is the share of its points inside the central 90 %."""
+def _verdict(table: pd.DataFrame, otherwise: str) -> pd.DataFrame:
     seen = table.dropna(subset="observed")
     inside = float(seen["observed"].between(seen["q05"], seen["q95"]).mean())
     p_value, left_out = float(table["p_value"].iloc[0]), int(table["left_out"].iloc[0])
-    word = verdicts.FAIL if p_value <= verdicts.FALSE_ALARMS else verdicts.PASS
+    word = otherwise if p_value <= verdicts.FALSE_ALARMS else verdicts.PASS
     reason = f"{inside:.0%} of the points lie within the central 90 %; {p_value:.1%} of the data sets are as extreme"
     if left_out:
         reason += f"; {left_out} failed simulations left out"
@@ -131,20 +175,20 @@ def _envelope_p_value(simulated: np.ndarray, observed: np.ndarray) -> float:
     return float(np.mean(largest >= largest[0]))
 
 
-def _draw_fan(axis: Axes, rows: pd.DataFrame) -> None:
+def _draw_fan(axis: Axes, rows: pd.DataFrame, fan: str) -> None:
     x = rows["index"].to_numpy()
     if len(x) > _BARS:
-        axis.fill_between(x, rows["q05"], rows["q95"], color=style.BLUE, alpha=0.18, lw=0, label="90 %")
-        axis.fill_between(x, rows["q25"], rows["q75"], color=style.BLUE, alpha=0.32, lw=0, label="50 %")
-        axis.plot(x, rows["q50"], color=style.BLUE, lw=1.4, label="median")
+        axis.fill_between(x, rows["q05"], rows["q95"], color=fan, alpha=0.18, lw=0, label="90 %")
+        axis.fill_between(x, rows["q25"], rows["q75"], color=fan, alpha=0.32, lw=0, label="50 %")
+        axis.plot(x, rows["q50"], color=fan, lw=1.4, label="median")
     else:
-        axis.vlines(x, rows["q05"], rows["q95"], color=style.BLUE, alpha=0.3, lw=5, label="90 %")
-        axis.vlines(x, rows["q25"], rows["q75"], color=style.BLUE, alpha=0.6, lw=9, label="50 %")
+        axis.vlines(x, rows["q05"], rows["q95"], color=fan, alpha=0.3, lw=5, label="90 %")
+        axis.vlines(x, rows["q25"], rows["q75"], color=fan, alpha=0.6, lw=9, label="50 %")
         axis.set_xlim(x.min() - 0.7, x.max() + 0.7)
     rows = rows.dropna(subset="observed")
     outside = ~rows["observed"].between(rows["q05"], rows["q95"]).to_numpy()
     size = 4.5 if len(x) <= _DOTS else 2.0
-    for which, colour, label in ((~outside, style.INK, "observed"), (outside, style.RED, "observed, outside 90 %")):
+    for which, colour, label in ((~outside, style.INK, "observed"), (outside, style.RED, "outside 90 %")):
         if which.any():
             axis.plot(
                 rows["index"][which],

@@ -13,7 +13,7 @@ from cinnflow.diagnostics import style, verdicts
 from cinnflow.diagnostics.marginals import marginals
 from cinnflow.diagnostics.proper_scores import marginal_skill
 
-TITLE = "Recovery"
+TITLE = "Recovery of the true values"
 CAPTION = (
     "Posterior median (dot) ± median absolute deviation (line) against the true value of each held-out simulation; "
     "on the dashed line, the two agree. R² is the share of the true values' variance that the medians predict, r "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,11 +15,15 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
 """Okabe and Ito's palette, with a grey."""
 
+MEMBERS = (BLUE, ORANGE, GREEN, RED, GREY)
+"""Colours of the members of an ensemble, or of the reasons of failures, in order."""
+
 INK, BAND = "#222222", "#D9DDE3"
 
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 10.0, 9.0, 8.0
 MAX_COLUMNS = 5
-_RESOLUTION = 160
+RESOLUTION = 200
+"""Dots per inch of a PNG."""
 
 
 def grid(count: int, width: float = 2.5, height: float = 2.3, blocks: int = 1) -> tuple[Figure, np.ndarray]:
@@ -33,13 +38,13 @@ def grid(count: int, width: float = 2.5, height: float = 2.3, blocks: int = 1) -
     Returns:
         The figure, and its panels (blocks, count); cells that no item needs are taken out.
     """
-    columns = min(count, _columns(count))
-    rows = -(-count // columns)
-    figure = Figure(figsize=(max(columns * width, 3.4) + 0.4, rows * blocks * height + 0.3), layout="constrained")
-    axes = figure.subplots(rows * blocks, columns, squeeze=False)
+    across = columns(count)
+    down = -(-count // across)
+    figure = Figure(figsize=(max(across * width, 3.4) + 0.4, down * blocks * height + 0.3), layout="constrained")
+    axes = figure.subplots(down * blocks, across, squeeze=False)
     panels = np.empty((blocks, count), dtype=object)
-    for cell in range(rows * columns):
-        row, column = divmod(cell, columns)
+    for cell in range(down * across):
+        row, column = divmod(cell, across)
         for block in range(blocks):
             axis = axes[row * blocks + block, column]
             if cell < count:
@@ -47,6 +52,13 @@ def grid(count: int, width: float = 2.5, height: float = 2.3, blocks: int = 1) -
             else:
                 axis.remove()
     return figure, panels
+
+
+def columns(count: int) -> int:
+    """Columns that leave the last row as full as can be: 4 panels in a row, 6 as 3 + 3, 20 as 4 × 5."""
+    if count <= MAX_COLUMNS:
+        return count
+    return min(range(3, MAX_COLUMNS + 1), key=lambda across: (-count % across, -across))
 
 
 def rows(labels: Sequence[str], width: float = 6.4) -> tuple[Figure, Axes]:
@@ -78,11 +90,11 @@ def title(axis: Axes, text: str) -> None:
 
 def label_outer(panels: Sequence[Axes], x: str, y: str) -> None:
     """Labels the panels of one block: x below the lowest of each column, y beside the first of each row."""
-    columns = min(len(panels), _columns(len(panels)))
+    across = columns(len(panels))
     for index, axis in enumerate(panels):
-        if index + columns >= len(panels):
+        if index + across >= len(panels):
             axis.set_xlabel(x, fontsize=LABEL_SIZE)
-        if index % columns == 0:
+        if index % across == 0:
             axis.set_ylabel(y, fontsize=LABEL_SIZE)
 
 
@@ -91,6 +103,17 @@ def note(axis: Axes, text: str, colour: str = INK, top: bool = True) -> None:
     axis.text(
         0.03, 0.97 if top else 0.03, text, transform=axis.transAxes, va="top" if top else "bottom",
         fontsize=TICK_SIZE, color=colour, bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.5},
+    )  # fmt: skip
+
+
+def legend(figure: Figure, panels: Iterable[Axes], **options: Any) -> None:
+    """One legend above all panels, each label once."""
+    handles = {
+        label: handle for axis in panels for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), fontsize=TICK_SIZE,
+        frameon=False, columnspacing=1.0, handlelength=1.4, **options,
     )  # fmt: skip
 
 
@@ -117,11 +140,4 @@ def few_ticks(axis: Axes, count: int = 4) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG; the same figure always gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=_RESOLUTION, metadata={"Software": None}, facecolor="white")
-
-
-def _columns(count: int) -> int:
-    """Columns that leave the last row as full as can be: 4 panels in a row, 6 as 3 + 3, 20 as 4 × 5."""
-    if count <= MAX_COLUMNS:
-        return count
-    return min(range(3, MAX_COLUMNS + 1), key=lambda columns: (-count % columns, -columns))
+    figure.savefig(path, format="png", dpi=RESOLUTION, metadata={"Software": None}, facecolor="white")

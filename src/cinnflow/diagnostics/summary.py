@@ -62,6 +62,7 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
 def conclusion(summary: pd.DataFrame) -> str:
     """The verdict in one sentence."""
     words = summary.filter(regex="_verdict$").rename(columns=lambda column: column.removesuffix("_verdict"))
+    words = words.loc[:, (words.notna() & (words != "")).any()]
     failing = [diagnostic.replace("_", " ") for diagnostic in words if (words[diagnostic] == FAIL).any()]
     failures = (
         f"{len(failing)} of {words.shape[1]} checks {'fails' if len(failing) == 1 else 'fail'} ({', '.join(failing)})"

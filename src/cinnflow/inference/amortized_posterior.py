@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow.inference.configurator import Configurator, Data, is_configured
+from cinnflow.inference.errors import SummaryNetworkError
 from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
 from cinnflow.inference.parameter_transform import ParameterTransform
@@ -19,6 +21,12 @@ from cinnflow.networks.invertible_network import InvertibleNetwork
 
 _ROWS_AT_ONCE = 2**16
 _DATA_SETS_AT_ONCE = 2**12
+_ELEMENTS_AT_ONCE = 2**18
+"""Elements of all data sets together that the summary network sees at once."""
+
+
+_FARTHEST = 1e4
+"""Standard deviations beyond which networks see no difference, so that no number is too large for their arithmetic."""
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -29,7 +37,8 @@ class AmortizedPosterior(keras.Layer):
 
     Args:
         inference_net: the invertible network f.
-        summary_net: what condenses the summary conditions, called as summary_net(x, mask=..., training=...); or None.
+        summary_net: what condenses the summary conditions, called as summary_net(x), with a mask where there
+            is one and in training with training=True; or None.
         names: the parameters' names; by default theta_0, theta_1, ...
         lower: lower bounds, one for all parameters or one each; None and -inf mean no bound.
         upper: upper bounds, in the same way.
@@ -97,10 +106,7 @@ class AmortizedPosterior(keras.Layer):
             shape = shapes["summary_conditions"]
             self.summary_scale = InputScale(shape[-1])
             self.summary_scale.build()
-            shape = (*shape[:-1], self.summary_scale.output_channels)
-            if not self.summary_net.built:
-                self.summary_net.build(shape)
-            condition_dim += self.summary_net.compute_output_shape(shape)[-1]
+            condition_dim += self._build_summary_net((*shape[1:-1], self.summary_scale.output_channels))
         if "direct_conditions" in shapes:
             self.direct_scale = InputScale(shapes["direct_conditions"][-1])
             self.direct_scale.build()
@@ -111,6 +117,20 @@ class AmortizedPosterior(keras.Layer):
             self.inference_net.build((None, self.inference_net.num_params), condition_shape)
         self._shapes = {name: list(shape) for name, shape in shapes.items()}
 
+    def _build_summary_net(self, shape: tuple[int, ...]) -> int:
+        """Creates the summary network's weights for data sets of this shape, and returns the number of summaries.
+
+        By calling it, which no layer of a user's own needs a method for.
+        """
+        summaries = self.summary_net(tf.zeros((2, *shape), self.compute_dtype))
+        found = tuple(getattr(summaries, "shape", ()))
+        if len(found) != 2 or found[0] != 2:
+            raise SummaryNetworkError(
+                f"the summary network {type(self.summary_net).__name__} takes data sets of shape {shape} and must give "
+                f"summaries of shape (data sets, summaries): for two data sets it gave {found or summaries!r}"
+            )
+        return found[1]
+
     def adapt(self, theta: np.ndarray, data: Data) -> None:
         """Takes the data's layout and all means and standard deviations from training data.
 
@@ -120,10 +140,14 @@ class AmortizedPosterior(keras.Layer):
         """
         configured = self.configure(data)
         self.adapted = True
-        if not self.built:
+        new = not self.built
+        if new:
             self.build({name: (None, *np.shape(array)[1:]) for name, array in configured.items()})
             self.built = True
-        self.parameter_scale.adapt(self.transform.forward(theta)[0].numpy())
+        u = self.transform.forward(theta)[0].numpy()
+        self.parameter_scale.adapt(u)
+        if new and self.inference_net.act_norm_init is None:
+            self.inference_net.initialize_act_norm(self._seen(self.parameter_scale(u)).numpy())
         if self.summary_scale is not None:
             self.summary_scale.adapt(configured["summary_conditions"], configured.get("summary_mask"))
         if self.direct_scale is not None:
@@ -145,24 +169,29 @@ class AmortizedPosterior(keras.Layer):
         prepared = {}
         if "parameters" in configured:
             u, log_det = self.transform.forward(configured["parameters"])
-            prepared["parameters"] = tf.cast(self.parameter_scale(u), self.compute_dtype)
+            prepared["parameters"] = self._seen(self.parameter_scale(u))
             prepared["log_det"] = log_det + self.parameter_scale.log_det()
         if self.summary_scale is not None:
-            prepared["summary_conditions"] = tf.cast(
-                self.summary_scale(configured["summary_conditions"]), self.compute_dtype
-            )
+            prepared["summary_conditions"] = self._seen(self.summary_scale(configured["summary_conditions"]))
         if "summary_mask" in configured:
             prepared["summary_mask"] = tf.cast(configured["summary_mask"], "bool")
         if self.direct_scale is not None:
-            prepared["direct_conditions"] = tf.cast(
-                self.direct_scale(configured["direct_conditions"]), self.compute_dtype
-            )
+            prepared["direct_conditions"] = self._seen(self.direct_scale(configured["direct_conditions"]))
         return prepared
+
+    def _seen(self, standardized: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.clip_by_value(standardized, -_FARTHEST, _FARTHEST), self.compute_dtype)
 
     def summarize(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The learned summaries (data sets, summary_dim) of prepared data."""
-        mask = prepared.get("summary_mask")
-        return self.summary_net(prepared["summary_conditions"], mask=mask, training=training)
+        given = {"mask": prepared["summary_mask"]} if "summary_mask" in prepared else {}
+        if given and "mask" not in inspect.signature(self.summary_net.call).parameters:
+            raise SummaryNetworkError(
+                f"the summary network {type(self.summary_net).__name__} must take a mask, call(x, mask=None): the data "
+                "sets differ in size, or have values missing"
+            )
+        summaries = self.summary_net(prepared["summary_conditions"], training=training, **given)
+        return tf.cast(summaries, self.compute_dtype)
 
     def compute_loss(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The mean of −log q(θ | data) over prepared data (), on the parameters' own scale, plus the summary loss."""
@@ -195,10 +224,8 @@ class AmortizedPosterior(keras.Layer):
         rng = np.random.default_rng(seed)
         count = _length(configured)
         draws = np.empty((count, n_samples, len(self.names)))
-        sets_at_once = min(_DATA_SETS_AT_ONCE, max(1, _ROWS_AT_ONCE // n_samples))
-        for start in range(0, count, sets_at_once):
-            part = slice(start, start + sets_at_once)
-            condition = self._condition_of({name: array[part] for name, array in configured.items()})
+        for part in _parts(configured, max(1, _ROWS_AT_ONCE // max(1, n_samples))):
+            condition = self._condition_of(_rows(configured, part))
             # Draws of many data sets go in one piece, and those of one data set in several, so that memory is bounded.
             for first in range(0, n_samples, _ROWS_AT_ONCE):
                 block = draws[part, first : first + _ROWS_AT_ONCE]
@@ -225,11 +252,8 @@ class AmortizedPosterior(keras.Layer):
                 f"got {theta.shape}"
             )
         log_prob = np.empty(count)
-        for start in range(0, count, _DATA_SETS_AT_ONCE):
-            part = slice(start, start + _DATA_SETS_AT_ONCE)
-            log_prob[part] = self._density(
-                {"parameters": theta[part], **{name: array[part] for name, array in configured.items()}}
-            )
+        for part in _parts(configured):
+            log_prob[part] = self._density({"parameters": theta[part], **_rows(configured, part)})
         return np.where(self.transform.inside(theta), log_prob, -np.inf)
 
     log_posterior = log_prob
@@ -242,16 +266,23 @@ class AmortizedPosterior(keras.Layer):
         """
         if self.summary_net is None:
             raise ValueError("this posterior has no summary network, and so no summaries")
+        return self._in_parts(self._summaries_of, data)
+
+    def conditions(self, data: Data) -> np.ndarray:
+        """What the inference network knows of each data set: learned summaries and direct conditions, side by side.
+
+        Args:
+            data: as for `sample`.
+
+        Returns:
+            (data sets, entries); direct conditions are standardized.
+        """
+        return self._in_parts(self._condition_of, data)[:, 0]
+
+    def _in_parts(self, function: Callable[[dict], tf.Tensor], data: Data) -> np.ndarray:
+        """A function of configured data, over parts of them that fit memory."""
         configured = self._ready(data)
-        parts = range(0, _length(configured), _DATA_SETS_AT_ONCE)
-        return np.concatenate(
-            [
-                self._summaries_of(
-                    {name: array[start : start + _DATA_SETS_AT_ONCE] for name, array in configured.items()}
-                )
-                for start in parts
-            ]
-        )
+        return np.concatenate([function(_rows(configured, part)) for part in _parts(configured)])
 
     def _ready(self, data: Data) -> dict[str, np.ndarray]:
         if not self.adapted:
@@ -326,6 +357,18 @@ def _bounds(name: str, bounds, default: float, num_params: int) -> np.ndarray:
     if values.shape not in ((1,), (num_params,)):
         raise ValueError(f"{name} takes one bound, or one for each of {num_params} parameters, got {values.tolist()}")
     return np.broadcast_to(values, (num_params,))
+
+
+def _parts(configured: dict[str, np.ndarray], most: int = _ROWS_AT_ONCE) -> Iterator[slice]:
+    """Runs of data sets, at most so many and so large that what the networks make of them fits memory."""
+    elements = configured["summary_conditions"].shape[1] if "summary_conditions" in configured else 1
+    size = max(1, min(most, _DATA_SETS_AT_ONCE, _ELEMENTS_AT_ONCE // max(1, elements)))
+    for start in range(0, _length(configured), size):
+        yield slice(start, start + size)
+
+
+def _rows(configured: dict[str, np.ndarray], part: slice) -> dict[str, np.ndarray]:
+    return {name: array[part] for name, array in configured.items()}
 
 
 def _length(configured: dict[str, np.ndarray]) -> int:

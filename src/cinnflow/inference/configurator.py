@@ -7,8 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.simulation.padding import MASK
+
 CONFIGURED = ("parameters", "summary_conditions", "summary_mask", "direct_conditions")
-MASK = "mask"
+CONTEXTS = (
+    "prior_batchable_context",
+    "prior_non_batchable_context",
+    "sim_batchable_context",
+    "sim_non_batchable_context",
+)
 
 Data = np.ndarray | Mapping[str, np.ndarray]
 
@@ -23,28 +30,56 @@ def is_configured(data: Data) -> bool:
     return isinstance(data, Mapping) and bool(data) and set(data) <= set(CONFIGURED)
 
 
+def conditions_of(simulated: Mapping[str, Any]) -> Data:
+    """What a posterior depends on, from a generative model's output: sim_data, and the contexts behind them.
+
+    A context that a batch shares stands there once for each simulation. One without a name is called as it is in the
+    output, such as sim_batchable_context.
+
+    Raises:
+        ValueError: where two of them have the same name.
+    """
+    contexts = {key: as_dict(simulated[key], key) for key in CONTEXTS if simulated.get(key) is not None}
+    if not contexts:
+        return simulated["sim_data"]
+    conditions = as_dict(simulated["sim_data"])
+    simulations = len(next(iter(conditions.values())))
+    for key, named in contexts.items():
+        if taken := sorted(named.keys() & conditions.keys()):
+            raise ValueError(f"two of data and contexts have the name {taken[0]!r}: rename one")
+        shared = "non_batchable" in key
+        conditions |= {n: np.broadcast_to(a, (simulations, *a.shape)) if shared else a for n, a in named.items()}
+    return conditions
+
+
 class Configurator:
     """Arranges raw data, a dict of arrays whose first axis is the data set, as conditions of the networks.
 
-    The first array with an axis beside the data sets sets the number of elements (of a set) or of time steps. It and
-    every other array of that length are stacked as channels of the summary conditions (data sets, elements, channels).
-    Everything else (numbers, and vectors of other lengths) goes to the direct conditions (data sets, entries), as does
-    all of it without a summary network. A boolean array named "mask" (data sets, elements) may say which elements are
-    there.
+    The first array whose number of elements varies sets the elements (of a set) or time steps; where none varies, the
+    first array with an axis beside the data sets does. It and every other array of that length are stacked as channels
+    of the summary conditions (data sets, elements, channels). Everything else (numbers, as most contexts are, and
+    vectors of other lengths) goes to the direct conditions (data sets, entries), as does all of it without a summary
+    network. A boolean array named "mask" (data sets, elements) may say which elements are there.
 
     Args:
         shapes: shape of one data set's array, by name, in the order of the channels; None in place of a number of
             elements that varies.
         summary: whether there is a summary network.
+        lengths: names of numbers that are the number of elements, such as a context n_obs: they are direct conditions
+            too, and need not be given.
 
     Raises:
         ValueError: where a summary network gets numbers alone.
     """
 
-    def __init__(self, shapes: Mapping[str, Sequence[int | None]], summary: bool = True) -> None:
+    def __init__(
+        self, shapes: Mapping[str, Sequence[int | None]], summary: bool = True, lengths: Sequence[str] = ()
+    ) -> None:
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.summary = summary
-        first = next((shape[:1] for shape in self.shapes.values() if shape), None) if summary else None
+        self.lengths = list(lengths)
+        firsts = [shape[:1] for shape in self.shapes.values() if shape] if summary else []
+        first = (None,) if (None,) in firsts else next(iter(firsts), None)
         self.to_summary = [name for name, shape in self.shapes.items() if shape and shape[:1] == first]
         self.to_direct = [name for name in self.shapes if name not in self.to_summary]
         if summary and not self.to_summary:
@@ -54,15 +89,40 @@ class Configurator:
             )
 
     @classmethod
-    def from_data(cls, *batches: Data, summary: bool = True) -> Configurator:
-        """The configurator for data shaped like these; the number of elements may vary where it does, or has a mask."""
+    def from_data(cls, *batches: Data, summary: bool = True, varying: bool = False) -> Configurator:
+        """The configurator for data shaped like these.
+
+        Args:
+            batches: data, in one batch or several.
+            summary: whether there is a summary network.
+            varying: whether the number of elements may vary even if it does not here. It may where it does, or where
+                there is a mask.
+        """
         arrays = [as_dict(batch) for batch in batches]
         shapes = {name: array.shape[1:] for name, array in arrays[0].items() if name != MASK}
-        masked = arrays[0][MASK].shape[1:] if MASK in arrays[0] else None
+        elements = arrays[0][MASK].shape[1:] if MASK in arrays[0] else None
+        if varying and elements is None:
+            elements = next((shape[:1] for shape in shapes.values() if shape), None)
         for name, shape in shapes.items():
-            if shape and (shape[:1] == masked or len({batch[name].shape[1] for batch in arrays}) > 1):
+            if shape and (shape[:1] == elements or len({batch[name].shape[1] for batch in arrays}) > 1):
                 shapes[name] = (None, *shape[1:])
-        return cls(shapes, summary)
+        configurator = cls(shapes, summary)
+        if summary:
+            counts = [configurator._counts(batch) for batch in arrays]
+            configurator.lengths = [
+                name
+                for name, shape in shapes.items()
+                if not shape
+                and all(np.array_equal(batch[name], count) for batch, count in zip(arrays, counts, strict=True))
+            ]
+        return configurator
+
+    def _counts(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Number of elements (data sets,) of each data set."""
+        if MASK in arrays:
+            return np.sum(arrays[MASK], axis=1)
+        simulations, elements = arrays[self.to_summary[0]].shape[:2]
+        return np.full(simulations, elements)
 
     def __call__(self, data: Data) -> dict[str, np.ndarray]:
         """Arranges data of the same names and shapes; where there is one name, an array alone needs none.
@@ -74,27 +134,31 @@ class Configurator:
         Raises:
             ValueError: for a missing or unknown name, or another shape.
         """
-        arrays = as_dict(data, *self.shapes) if len(self.shapes) == 1 else as_dict(data)
-        self._check(arrays)
+        needed = [name for name in self.shapes if name not in self.lengths]
+        arrays = as_dict(data, *needed) if len(needed) == 1 else as_dict(data)
+        self._check(arrays, needed)
+        arrays = {name: self._counts(arrays) for name in self.lengths} | arrays
         configured = {}
         if self.to_summary:
-            stacked = [arrays[name].reshape(*arrays[name].shape[:2], -1) for name in self.to_summary]
-            configured["summary_conditions"] = np.concatenate(stacked, axis=-1)
+            flat = [arrays[name].reshape(*arrays[name].shape[:2], -1) for name in self.to_summary]
+            stacked = np.concatenate(flat, axis=-1)
             if MASK in arrays:
-                configured["summary_mask"] = arrays[MASK].astype(bool)
+                there = configured["summary_mask"] = arrays[MASK].astype(bool)
+                stacked = np.where(there[..., None], stacked, 0)  # where nothing is, NaN may stand
+            configured["summary_conditions"] = stacked
         if self.to_direct:
             flat = [arrays[name].reshape(len(arrays[name]), -1) for name in self.to_direct]
             configured["direct_conditions"] = np.concatenate(flat, axis=-1)
         return configured
 
-    def _check(self, arrays: dict[str, np.ndarray]) -> None:
-        optional = {MASK} if self.to_summary else set()
-        if set(arrays) - optional != set(self.shapes):
+    def _check(self, arrays: dict[str, np.ndarray], needed: Sequence[str]) -> None:
+        optional = {*self.lengths, *([MASK] if self.to_summary else [])}
+        if set(arrays) - optional != set(needed):
             raise ValueError(
-                f"data take the name{'s' if len(self.shapes) > 1 else ''} {', '.join(self.shapes)}, got "
+                f"data take the name{'s' if len(needed) > 1 else ''} {', '.join(needed)}, got "
                 f"{', '.join(arrays) or 'none'}"
             )
-        first = arrays[next(iter(self.shapes))]
+        first = arrays[needed[0]]
         sizes = {
             "data sets": first.shape[:1],
             "elements": arrays[self.to_summary[0]].shape[1:2] if self.to_summary else (),
@@ -112,4 +176,5 @@ class Configurator:
                 )
 
     def get_config(self) -> dict[str, Any]:
-        return {"shapes": {name: list(shape) for name, shape in self.shapes.items()}, "summary": self.summary}
+        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        return {"shapes": shapes, "summary": self.summary, "lengths": self.lengths}

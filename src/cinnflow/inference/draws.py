@@ -26,6 +26,7 @@ class Draws:
         fits: the .keras files of the networks that drew, relative to the study's results.
         latent: where the network maps the true parameters to (simulations, parameters); members of an ensemble
             follow each other along the first axis.
+        summaries: what the networks have condensed each data set to (simulations, entries).
     """
 
     names: list[str]
@@ -34,6 +35,7 @@ class Draws:
     truths: np.ndarray
     log_prob: np.ndarray
     latent: np.ndarray
+    summaries: np.ndarray
     fits: list[str]
 
 
@@ -42,6 +44,7 @@ _DIMENSIONS = {
     "truths": ("simulation", "parameter"),
     "log_prob": ("simulation",),
     "latent": ("network_simulation", "latent"),
+    "summaries": ("simulation", "entry"),
 }
 
 
@@ -87,6 +90,11 @@ def read_draws(path: Path) -> Draws:
     arrays = {name: np.asarray(group[name][...]) for name in _DIMENSIONS}  # type: ignore[index]
     attributes = {name: group.attrs[name] for name in ("names", "parameters", "fits")}
     return Draws(**attributes, **arrays)  # type: ignore[arg-type]
+
+
+def read_summaries(path: Path) -> np.ndarray:
+    """What the networks have condensed each held-out data set to (simulations, entries)."""
+    return np.asarray(zarr.open_group(path, mode="r")["summaries"][...])  # type: ignore[index]
 
 
 def read_fits(path: Path) -> list[str]:

@@ -81,6 +81,10 @@ class Ensemble:
 
     log_posterior = log_prob
 
+    def conditions(self, data: Data) -> np.ndarray:
+        """What the members know of each data set, side by side: (data sets, entries)."""
+        return np.concatenate([member.conditions(data) for member in self.members], axis=1)
+
     def latent(self, theta: np.ndarray, data: Data) -> np.ndarray:
         """Where each member maps θ, one member after the other: (members × data sets, parameters)."""
         images = [member({"parameters": theta, **member.configure(data)})[0] for member in self.members]

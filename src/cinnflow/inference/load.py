@@ -9,9 +9,10 @@ from pathlib import Path
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.draws import read_fits
 from cinnflow.inference.ensemble import Ensemble
+from cinnflow.simulation.model_file import import_model
 
 
-def load_posterior(path: str | Path) -> Ensemble:
+def load_posterior(path: str | Path, model: str | Path | None = None) -> Ensemble:
     """The posterior in a study's results; an ensemble is an even mixture of its members.
 
     It is the one that the study's diagnostics have judged. Where a study is still without diagnostics, it is the fit to
@@ -19,12 +20,16 @@ def load_posterior(path: str | Path) -> Ensemble:
 
     Args:
         path: a folder results/<study>, or one .keras file.
+        model: the model file, needed where the summary network is a class of its own.
 
     Raises:
         FileNotFoundError: where there is none.
+        ModelError: where the model file cannot be imported.
         PosteriorFileError: for a file that holds no posterior that can be read.
     """
     path = Path(path)
+    if model is not None:
+        import_model(model)
     return load_members([path] if path.suffix == ".keras" else judged_fit(path) or newest_fit(path))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cinnflow.simulation.padding import MASK
 from cinnflow.simulation.tables import READERS
 
 
@@ -16,17 +17,25 @@ class ObservationError(ValueError):
 
 
 def read_observation(
-    path: Path, shapes: Mapping[str, tuple[int, ...]], read: Callable[[Path], Any] | None = None
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    read: Callable[[Path], Any] | None = None,
+    padded: Collection[str] = (),
+    lengths: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
     """Reads one observed data set, or many stacked along a first axis.
 
     Args:
         path: the file.
-        shapes: shape of each array that one simulation gives, by name.
+        shapes: shape of each array and context of one simulation, by name.
         read: the model file's own reader; without it, the file's suffix decides.
+        padded: names of those whose first axis may be shorter than the shape says. Where many data sets of different
+            lengths are stacked, NaN stands behind the end of the shorter ones.
+        lengths: names of contexts that are the length of the padded arrays: they need not be given.
 
     Returns:
-        Arrays of shape (data sets, *shape), by name.
+        Arrays of shape (data sets, ...), by name; the padded ones as long as the longest, zeros behind the end. A
+        boolean `mask` (data sets, length) says what is there, where lengths differ.
 
     Raises:
         ObservationError: when the file cannot be read, lacks an array, holds values that are not finite, or is of
@@ -40,33 +49,69 @@ def read_observation(
         output = (read or READERS[path.suffix])(path)
     except Exception as error:
         raise ObservationError(f"{path} could not be read: {type(error).__name__}: {error}") from error
-    named = _named(output, shapes, path)
-    missing = sorted(set(shapes) - set(named))
+    needed = {name: shape for name, shape in shapes.items() if name not in lengths}
+    named = _named(output, needed, path)
+    missing = sorted(set(needed) - set(named))
     if missing:
         raise ObservationError(
-            f"{path} gives {sorted(named)}; simulations give {sorted(shapes)}: no {', '.join(missing)}"
+            f"{path} gives {sorted(named)}; simulations give {sorted(needed)}: no {', '.join(missing)}"
         )
-    data = {}
-    for name, shape in shapes.items():
-        try:
-            array = np.asarray(named[name], dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ObservationError(f"{path}: {name} is not an array of numbers: {error}") from error
-        if array.shape == shape:
-            array = array[None]
-        if array.shape[1:] != shape or array.ndim != len(shape) + 1:
-            stacked = f"(data sets, {', '.join(map(str, shape))})"
-            raise ObservationError(
-                f"{path}: {name} has shape {array.shape}; a simulation gives {shape}, and many data sets are stacked "
-                f"along a first axis, {stacked}"
-            )
+    data = {name: _stacked(path, name, named[name], shapes[name], name in padded) for name in shapes if name in named}
+    counts = {name: len(array) for name, array in data.items()}
+    if len(set(counts.values())) > 1:
+        raise ObservationError(f"{path}: the arrays hold different numbers of data sets: {counts}")
+    there = _there(path, data, padded)
+    for name, array in data.items():
+        if name in padded:
+            array[~there] = 0
         if not np.isfinite(array).all():
             raise ObservationError(f"{path}: {name} holds values that are not finite")
-        data[name] = array
-    lengths = {name: len(array) for name, array in data.items()}
-    if len(set(lengths.values())) > 1:
-        raise ObservationError(f"{path}: the arrays hold different numbers of data sets: {lengths}")
-    return data
+    if there is None:
+        return data
+    found = there.sum(axis=1)
+    for name in lengths:
+        if not np.array_equal(data.setdefault(name, found.astype(np.float64)), found):
+            raise ObservationError(f"{path}: {name} is {data[name].tolist()}, and the data are {found.tolist()} long")
+    return data if there.all() else {**data, MASK: there}
+
+
+def _stacked(path: Path, name: str, values: Any, shape: tuple[int, ...], padded: bool) -> np.ndarray:
+    """An array of observed data with the data sets as its first axis."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ObservationError(f"{path}: {name} is not an array of numbers: {error}") from error
+    given = array.shape
+    if array.shape == shape or (padded and array.ndim == len(shape)):
+        array = array[None]
+    fits = array.ndim == len(shape) + 1 and array.shape[1 + padded :] == shape[padded:]
+    if not fits or (padded and not 0 < array.shape[1] <= shape[0]):
+        own = f"({', '.join([f'1 to {shape[0]}', *map(str, shape[1:])])})" if padded else f"{shape}"
+        raise ObservationError(
+            f"{path}: {name} has shape {given}; a simulation gives {own}, and many data sets are stacked "
+            f"along a first axis, (data sets, {own[1:]}"
+        )
+    return array
+
+
+def _there(path: Path, data: Mapping[str, np.ndarray], padded: Collection[str]) -> np.ndarray | None:
+    """Which elements of the padded arrays are there (data sets, length): those up to the last that is no NaN.
+
+    One data set alone has nothing to be filled up for: NaN in it is a missing value.
+    """
+    found: np.ndarray | None = None
+    for name in (name for name in data if name in padded):
+        array = data[name]
+        present = ~np.isnan(array.reshape(*array.shape[:2], -1)).all(axis=2)
+        there = np.cumsum(present[:, ::-1], axis=1)[:, ::-1] > 0
+        if len(array) == 1 and not there.all():
+            raise ObservationError(f"{path}: {name} holds values that are not finite")
+        if not there.any(axis=1).all():
+            raise ObservationError(f"{path}: {name} holds a data set of nothing but NaN")
+        if found is not None and not np.array_equal(found, there):
+            raise ObservationError(f"{path}: the arrays {', '.join(padded)} differ in length")
+        found = there
+    return found
 
 
 def _named(output: Any, shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, Any]:

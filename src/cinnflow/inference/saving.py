@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -13,13 +14,10 @@ import keras
 
 import cinnflow
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.inference.errors import PosteriorFileError
 
 FORMAT = 1
 _LABEL = "cinnflow.json"
-
-
-class PosteriorFileError(ValueError):
-    """A file that holds no posterior that this version can read; the message says why and what to do."""
 
 
 def save_posterior(posterior: AmortizedPosterior, path: str | Path) -> None:
@@ -79,17 +77,18 @@ def read_posterior(path: str | Path) -> AmortizedPosterior:
 
 
 def _deserialize(path: Path, entries: dict[str, bytes]) -> AmortizedPosterior:
-    for name in _registered_names(json.loads(entries["config.json"])):
-        if keras.saving.get_registered_object(name) is None:
+    classes = {name: _find(name, module) for name, module in _own_classes(json.loads(entries["config.json"]))}
+    for name, found in sorted(classes.items()):
+        if found is None:
             raise PosteriorFileError(
                 f"{path} has a network of the class {name!r}, which is not known here: import the file that defines "
-                "it, decorated with keras.saving.register_keras_serializable, before the posterior is loaded"
+                "it first, or name the model file that does in cinnflow.load_posterior(path, model=...)"
             )
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "network.keras"
         copy.write_bytes(_archive(entries))
         try:
-            posterior = keras.saving.load_model(copy)
+            posterior = keras.saving.load_model(copy, custom_objects=classes)
         except (TypeError, ValueError, KeyError) as error:
             raise PosteriorFileError(f"{path} has networks that cannot be made again here: {error}") from error
     if not isinstance(posterior, AmortizedPosterior):
@@ -104,14 +103,18 @@ def _without_traces(config):
     return [_without_traces(value) for value in config] if isinstance(config, list) else config
 
 
-def _registered_names(config) -> set[str]:
-    """The names of all classes in a configuration that are not Keras' own."""
+def _own_classes(config) -> set[tuple[str, str]]:
+    """The registered names of all classes in a configuration that are not Keras' own, and their modules."""
     if isinstance(config, dict):
-        own = (
-            {config["registered_name"]} if config.get("registered_name") and config.get("module") != "keras" else set()
-        )
-        return own.union(*map(_registered_names, config.values()))
-    return set().union(*map(_registered_names, config)) if isinstance(config, list) else set()
+        name, module = config.get("registered_name"), config.get("module") or "__main__"
+        own = {(name, module)} if name and module.partition(".")[0] != "keras" else set()
+        return own.union(*map(_own_classes, config.values()))
+    return set().union(*map(_own_classes, config)) if isinstance(config, list) else set()
+
+
+def _find(name: str, module: str) -> type | None:
+    """A class by the name that it is registered under, or in a module that is imported; None where it is not known."""
+    return keras.saving.get_registered_object(name) or getattr(sys.modules.get(module), name, None)
 
 
 def _digests(entries: dict[str, bytes]) -> dict[str, str]:

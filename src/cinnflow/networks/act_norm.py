@@ -30,7 +30,8 @@ class ActNorm(Bijection):
     def initialize(self, x: np.ndarray) -> None:
         """Sets scale and shift such that these vectors (n, num_params) leave with mean 0 and standard deviation 1."""
         mean, sd = np.mean(x, axis=0), np.std(x, axis=0)
-        sd = np.where(sd > 0, sd, 1.0)
+        # An entry that never varies shows a trace of rounding once a rotation has mixed it with others.
+        sd = np.where(sd > 10 * np.finfo(x.dtype).eps * np.abs(x).max(), sd, 1.0)
         self.log_scale.assign(-np.log(sd))
         self.bias.assign(-mean / sd)
 

@@ -1,21 +1,22 @@
-"""The affine coupling: entries are scaled and shifted."""
+"""The affine coupling: entries are shifted and scaled."""
 
 from __future__ import annotations
-
-import math
 
 import keras
 from keras import ops
 
-from cinnflow.networks.coupling import Coupling
+from cinnflow.networks.coupling import Coupling, soft_clamp
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
 class AffineCoupling(Coupling):
-    """A coupling that scales and shifts.
+    """A coupling that shifts and scales.
 
-        forward:  z = x exp(s) + t,      log |dz/dx| =  s
-        inverse:  x = (z − t) exp(−s),   log |dx/dz| = −s
+        forward:  z = (x + t) exp(s),    log |dz/dx| =  s
+        inverse:  x = z exp(−s) − t,     log |dx/dz| = −s
+
+    Shifted first, −t is where x lies and exp(−s) how far it spreads: a location need not be learned anew, as a product
+    with exp(s), for each scale that the condition asks for.
 
     The logarithm of the scale is clamped softly, so that no layer scales by more than exp(±soft_clamping):
 
@@ -38,15 +39,14 @@ class AffineCoupling(Coupling):
 
     def transform(self, x, raw):
         log_scale, shift = self._log_scale_and_shift(raw)
-        return x * ops.exp(log_scale) + shift, log_scale
+        return (x + shift) * ops.exp(log_scale), log_scale
 
     def transform_inverse(self, z, raw):
         log_scale, shift = self._log_scale_and_shift(raw)
-        return (z - shift) * ops.exp(-log_scale), -log_scale
+        return z * ops.exp(-log_scale) - shift, -log_scale
 
     def _log_scale_and_shift(self, raw):
-        log_scale = 2.0 * self.soft_clamping / math.pi * ops.arctan(raw[..., 0] / self.soft_clamping)
-        return log_scale, raw[..., 1]
+        return soft_clamp(raw[..., 0], self.soft_clamping), raw[..., 1]
 
     def get_config(self) -> dict:
         return {**super().get_config(), "soft_clamping": self.soft_clamping}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from keras import ops
@@ -118,3 +119,8 @@ class Coupling(Bijection):
             "dropout_prob": self.dropout_prob,
             "seed": self.seed,
         }
+
+
+def soft_clamp(raw, bound: float):
+    """(2a/π) arctan(raw/a) with a = `bound`: raw where it is small, and never beyond ±bound."""
+    return 2.0 * bound / math.pi * ops.arctan(raw / bound)

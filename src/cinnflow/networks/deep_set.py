@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from cinnflow.networks.masking import MaskedLayer, element_count, masked_mean, zero_missing
+from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
 
 
@@ -13,9 +13,11 @@ from cinnflow.networks.mlp import Mlp, child_seeds
 class InvariantModule(MaskedLayer):
     """A function of a set: its elements, as they are and transformed one by one, averaged, then transformed once more.
 
-        f(X) = ρ(h) + A h,    h = (meanᵢ φ(xᵢ), meanᵢ xᵢ, log |X|)
+        f(X) = ρ(h) + A h,    h = (Σᵢ φ(xᵢ) / (|X| + κ), Σᵢ xᵢ / (|X| + κ'), log(1 + |X|))
 
-    The linear paths A and x let averages and the size of the set through as they are.
+    The linear paths A and x let averages and the size of the set through as they are. Averages shrink as if κ > 0 more
+    elements were there, a learned number for each channel that starts at 1: so does what a set says of its source, and
+    few elements are no outliers among many.
 
     Args:
         output_dim: size of the summary; None leaves out ρ's linear layer.
@@ -58,12 +60,15 @@ class InvariantModule(MaskedLayer):
         pooled_shape = (x_shape[0], self.units + x_shape[-1] + 1)
         self.pooled.build(pooled_shape)
         self.linear.build(pooled_shape)
+        self.log_pseudo_count = self.add_weight(
+            shape=(self.units + x_shape[-1],), initializer="zeros", name="log_pseudo_count"
+        )
 
     def call(self, x, mask=None):
         """x (n, elements, channels), mask (n, elements) -> (n, output_dim or units)."""
-        pooled = masked_mean(ops.concatenate([self.elementwise(x), x], axis=-1), mask)
-        log_count = ops.log(ops.maximum(element_count(x, mask), 1.0))
-        pooled = ops.concatenate([pooled, log_count], axis=-1)
+        count = element_count(x, mask)
+        total = ops.sum(zero_missing(ops.concatenate([self.elementwise(x), x], axis=-1), mask), axis=1)
+        pooled = ops.concatenate([total / (count + ops.exp(self.log_pseudo_count)), ops.log1p(count)], axis=-1)
         return self.pooled(pooled) + self.linear(pooled)
 
     def get_config(self) -> dict:

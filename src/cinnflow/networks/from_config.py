@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 
 from cinnflow import config
@@ -14,13 +16,19 @@ from cinnflow.networks.time_series import TimeSeriesNetwork
 _SUMMARY = {"deep_set": DeepSet, "set_transformer": SetTransformer, "time_series": TimeSeriesNetwork}
 
 
-def build_networks(network: config.Network, num_params: int, seed: int) -> tuple[InvertibleNetwork, keras.Layer | None]:
+def build_networks(
+    network: config.Network, num_params: int, seed: int, own_summary: Callable[..., keras.Layer] | None = None
+) -> tuple[InvertibleNetwork, keras.Layer | None]:
     """The inference network that a configuration asks for, and its summary network or None.
 
     Args:
-        network: the configuration.
+        network: the configuration; where it leaves the regularization to the regime, there is none.
         num_params: number of parameters.
         seed: seed of the initial weights.
+        own_summary: what gives the summary network, where the configuration names a class of the model file.
+
+    Raises:
+        ConfigError: where that class does not take its settings, or what it gives is no Keras layer.
     """
     inference_seed, summary_seed = child_seeds(seed, 2)
     inference = network.inference
@@ -34,11 +42,26 @@ def build_networks(network: config.Network, num_params: int, seed: int) -> tuple
         use_soft_flow=inference.use_soft_flow,
         seed=inference_seed,
     )
-    if network.summary.type == "none":
+    summary = network.summary
+    if summary.type == "none":
         return inference_net, None
-    return inference_net, _SUMMARY[network.summary.type](
-        **network.summary.model_dump(exclude={"type"}), seed=summary_seed
-    )
+    if isinstance(summary, config.ModelFileNetwork):
+        return inference_net, _own(summary, own_summary)
+    return inference_net, _SUMMARY[summary.type](**summary.model_dump(exclude={"type"}), seed=summary_seed)
+
+
+def _own(summary: config.ModelFileNetwork, make: Callable[..., keras.Layer] | None) -> keras.Layer:
+    if make is None:
+        raise config.ConfigError(f"network.summary.type: {summary.type} takes the class of the model file")
+    try:
+        layer = make(**summary.settings)
+    except (TypeError, ValueError) as error:
+        raise config.ConfigError(f"network.summary: {summary.type} does not take its settings: {error}") from error
+    if not isinstance(layer, keras.Layer):
+        raise config.ConfigError(
+            f"network.summary.type: {summary.type} must give a Keras layer, and gave a {type(layer).__name__}"
+        )
+    return layer
 
 
 def _coupling_settings(inference: config.InferenceNetwork) -> dict:
@@ -50,8 +73,8 @@ def _coupling_settings(inference: config.InferenceNetwork) -> dict:
             "activation": inference.activation,
             "kernel_regularizer": keras.regularizers.L2(penalty) if penalty else None,
         },
-        "dropout": inference.dropout_prob > 0,
-        "dropout_prob": inference.dropout_prob,
+        "dropout": bool(inference.dropout_prob),
+        "dropout_prob": inference.dropout_prob or 0.0,
         "soft_clamping": inference.soft_clamping,
     }
     spline = affine | inference.model_dump(include={"bins", "default_domain"}, exclude_none=True)

@@ -38,7 +38,8 @@ class InvertibleNetwork(Bijection):
             {"affine": {...}, "spline": {...}} of them.
         permutation: "fixed", "learnable" or None, what mixes the parameters before each coupling.
         use_act_norm: whether each layer starts with a learned scale and shift.
-        act_norm_init: vectors (n, num_params) from which these start, layer by layer; None starts at the identity.
+        act_norm_init: vectors (n, num_params) from which these start, layer by layer; None starts at the identity, or
+            for an amortized posterior, from the first simulations that it sees.
         use_soft_flow: whether to train with SoftFlow.
         soft_flow_bounds: smallest and largest standard deviation of its noise.
         seed: seed of initial weights, permutations, dropout and SoftFlow.
@@ -111,13 +112,17 @@ class InvertibleNetwork(Bijection):
             condition_shape = (*x_shape[:-1], 1 + (condition_shape[-1] if condition_shape is not None else 0))
         for bijection in self.bijections:
             bijection.build(x_shape, condition_shape)
+        self.condition_dim = 0 if condition_shape is None else condition_shape[-1]
         if self.act_norm_init is not None:
-            self._initialize_act_norm(np.asarray(self.act_norm_init), condition_shape)
+            self.initialize_act_norm(self.act_norm_init)
 
-    def _initialize_act_norm(self, x: np.ndarray, condition_shape) -> None:
-        # Couplings start as the identity whatever the condition is, so that any condition shows what reaches a layer.
-        condition = None if condition_shape is None else np.zeros((1, condition_shape[-1]), self.compute_dtype)
-        x = x.astype(self.compute_dtype)
+    def initialize_act_norm(self, x: np.ndarray) -> None:
+        """Sets each act norm such that these vectors (n, num_params) leave it with mean 0 and standard deviation 1.
+
+        For a network that is not trained yet: its couplings are the identity whatever the condition is.
+        """
+        condition = np.zeros((1, self.condition_dim), self.compute_dtype) if self.condition_dim else None
+        x = np.asarray(x, self.compute_dtype)
         for bijection in self.bijections:
             if isinstance(bijection, ActNorm):
                 bijection.initialize(x)

@@ -31,19 +31,18 @@ class Observation:
 
     Args:
         name: the observation's name.
-        summary: summary.csv with the columns parameter, mean, sd, q05, q50, q95 and contraction.
-        pairs: pairs.png.
-        predictive: predictive.png.
-        predictive_table: predictive.csv.
+        folder: where its summary.csv stands (columns parameter, mean, sd, q05, q50, q95 and contraction, and data_set
+            where there are many), with pairs.png, and <name>.csv and <name>.png of each check.
         published: values to compare with.
+        alternative_priors: whether the model file names other priors.
+        predicted: whether there is a simulator to predict with.
     """
 
     name: str
-    summary: Path
-    pairs: Path
-    predictive: Path
-    predictive_table: Path
+    folder: Path
     published: Sequence[Published] = ()
+    alternative_priors: bool = False
+    predicted: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from cinnflow.diagnostics import pairs, predictive
+from cinnflow.diagnostics import misspecification, pairs, predictive, sensitivity, style
 from cinnflow.diagnostics.summary import conclusion
-from cinnflow.diagnostics.verdicts import FAIL, worst
+from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, PASS, worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.prose import split_readme
 
@@ -29,7 +29,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """Where each diagnostic stands in the report; those without a table in the study are left out."""
 
-_SCALE = 0.65
+_SCALE = 104 / style.RESOLUTION
+"""Pixels of the page for each of a figure's: 104 to an inch, so that its lettering is nearly as large as the text's."""
 
 
 def build(content: Content) -> str:
@@ -49,7 +50,7 @@ def build(content: Content) -> str:
         if (checks := [_check(content.diagnostics, name) for name in names if _computed(content.diagnostics, name)])
     ]
     observations = [_observation(observation) for observation in content.observations]
-    fits = {observation["name"]: observation["predictive"]["verdict"]["verdict"] for observation in observations}
+    words = [observation["words"].get(name) for observation in observations for name in _OF_OBSERVATIONS]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cinnflow.report", "."),
         autoescape=True,
@@ -57,18 +58,19 @@ def build(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration, "breakable": breakable}
+    environment.filters |= {"number": number, "duration": duration, "breakable": breakable, "sentence": _sentence}
     return environment.get_template("template.html").render(
         study=content.study,
         title=title or content.study,
         question=question,
         model=model,
-        conclusion=f"{conclusion(summary)} {_fit_in_words(fits)}",
-        worst=worst([*summary["verdict"], *fits.values()]),
+        conclusion=" ".join([conclusion(summary), *_fit_in_words(observations)]),
+        worst=worst([*summary["verdict"], *filter(None, words)]),
         verdicts=_verdict_matrix(summary),
         sections=sections,
         observations=observations,
-        splits=_splits(content.manifests),
+        splits=(splits := _splits(content.manifests)),
+        failed_share=1 - sum(split["ok"] for split in splits) / sum(split["total"] for split in splits),
         seconds=content.seconds,
         provenance=content.provenance,
         config=yaml.safe_dump(_plain(content.config), sort_keys=False, allow_unicode=True, width=100),
@@ -103,25 +105,39 @@ def breakable(name: str) -> markupsafe.Markup:
     return markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _computed(folder: Path, name: str) -> bool:
     return (folder / f"{name}.csv").exists()
 
 
 def _check(folder: Path, name: str) -> dict[str, Any]:
     diagnostic = importlib.import_module(f"cinnflow.diagnostics.{name}")
-    judged = diagnostic.verdict(pd.read_csv(folder / f"{name}.csv"))
-    return {
-        "name": name,
-        "title": diagnostic.TITLE,
-        "caption": diagnostic.CAPTION,
-        "image": _image(folder / f"{name}.png"),
-        "word": worst(judged["verdict"]),
-        "verdicts": judged.to_dict("records"),
-    }
+    return _judged(
+        folder, name, diagnostic.TITLE, diagnostic.CAPTION, diagnostic.verdict(pd.read_csv(folder / f"{name}.csv"))
+    )
+
+
+def _judged(folder: Path, name: str, title: str, caption: str, judged: pd.DataFrame | None = None) -> dict[str, Any]:
+    """A figure with its title and caption, and the verdicts on it, where there are any."""
+    rows = [] if judged is None else judged.to_dict("records")
+    word = worst(row["verdict"] for row in rows) if rows else None
+    whole = rows[0]["reason"] if [row["parameter"] for row in rows] == [ALL_PARAMETERS] else None
+    texts = {"name": name, "title": title, "caption": caption, "word": word, "whole": whole}
+    return {**texts, "image": _image(folder / f"{name}.png"), "verdicts": rows}
+
+
+_OF_OBSERVATIONS = ("predictive", "prior_predictive", "misspecification")
+"""Checks of an observation whose verdicts count for the study's."""
 
 
 def _observation(observation: Observation) -> dict[str, Any]:
-    summary = pd.read_csv(observation.summary)
+    folder = observation.folder
+    table = pd.read_csv(folder / "summary.csv")
+    data_sets = table["data_set"].nunique() if "data_set" in table else 1
+    summary = table[table["data_set"] == 0] if "data_set" in table else table
     estimates = summary.set_index("parameter")
     unknown = [item.name for item in observation.published if item.name not in estimates.index]
     if unknown:
@@ -129,19 +145,44 @@ def _observation(observation: Observation) -> dict[str, Any]:
             f"published values of {observation.name!r} are given for {', '.join(unknown)};"
             f" its summary has {', '.join(estimates.index)}"
         )
-    judged = predictive.verdict(pd.read_csv(observation.predictive_table)).to_dict("records")[0]
+    checks = [_judged(folder, "pairs", pairs.TITLE, pairs.CAPTION)]
+    if observation.predicted:
+        simulated = pd.read_csv(folder / "predictive.csv")
+        checks += [
+            _judged(folder, "predictive", predictive.TITLE, predictive.CAPTION, predictive.verdict(simulated)),
+            _judged(
+                folder, "prior_predictive", predictive.PRIOR_TITLE, predictive.PRIOR_CAPTION,
+                predictive.verdict_prior(simulated),
+            ),
+        ]  # fmt: skip
+    alike = misspecification.verdict(pd.read_csv(folder / "misspecification.csv"))
+    checks.append(_judged(folder, "misspecification", misspecification.TITLE, misspecification.CAPTION, alike))
+    if observation.alternative_priors:
+        priors = sensitivity.verdict(pd.read_csv(folder / "sensitivity.csv"))
+        checks.append(_judged(folder, "sensitivity", sensitivity.TITLE, sensitivity.CAPTION, priors))
     return {
         "name": observation.name,
+        "data_sets": data_sets,
         "summary": summary.to_dict("records"),
-        "pairs": {"title": pairs.TITLE, "caption": pairs.CAPTION, "image": _image(observation.pairs)},
-        "predictive": {
-            "title": predictive.TITLE,
-            "caption": predictive.CAPTION,
-            "image": _image(observation.predictive),
-            "verdict": judged,
-        },
+        "overall": _over_data_sets(table) if data_sets > 1 else [],
+        "checks": checks,
+        "shown": next((check for check in checks if check["name"] == "predictive"), checks[0]),
+        "words": {check["name"]: check["word"] for check in checks},
         "published": [{"item": item, "estimate": estimates.loc[item.name]} for item in observation.published],
     }
+
+
+def _over_data_sets(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """How medians, widths and contraction of each parameter are distributed over many data sets."""
+    rows = []
+    for parameter, values in table.groupby("parameter", sort=False):
+        low, median, high = values["q50"].quantile([0.05, 0.5, 0.95])
+        width, contraction = (values["q95"] - values["q05"]).median(), values["contraction"]
+        rows.append(
+            {"parameter": parameter, "q05": low, "q50": median, "q95": high, "width": width,
+             "contraction": contraction.median(), "least": contraction.min()}
+        )  # fmt: skip
+    return rows
 
 
 def _image(path: Path) -> dict[str, Any]:
@@ -156,8 +197,9 @@ def _verdict_matrix(summary: pd.DataFrame) -> dict[str, Any]:
     """Which verdict each diagnostic gives each parameter; none where it does not judge that parameter."""
     columns = [column for column in summary.columns if column.endswith("_verdict")]
     cells = summary[columns].astype(object).where(summary[columns].notna() & (summary[columns] != ""), None)
+    cells = cells.dropna(axis="columns", how="all")
     return {
-        "diagnostics": [column.removesuffix("_verdict") for column in columns],
+        "diagnostics": [column.removesuffix("_verdict") for column in cells],
         "rows": [
             {"parameter": parameter, "verdict": verdict, "words": list(words)}
             for parameter, verdict, words in zip(
@@ -167,12 +209,22 @@ def _verdict_matrix(summary: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _fit_in_words(fits: Mapping[str, str]) -> str:
-    """Whether simulations from the posterior of each observation look like it."""
-    unlike = [name for name, verdict in fits.items() if verdict == FAIL]
-    if unlike:
-        return f"Simulations from the posterior do not look like {', '.join(unlike)}."
-    return f"Simulations from the posterior look like {', '.join(fits)}." if fits else ""
+def _fit_in_words(observations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the checks of the real observations say, in a sentence each."""
+
+    def named(check: str, word: str) -> str:
+        return ", ".join(item["name"] for item in observations if item["words"].get(check) == word)
+
+    sentences = []
+    if unlike := named("misspecification", FAIL):
+        sentences.append(f"The model simulates nothing like {unlike}: the posterior there is an extrapolation.")
+    if unexpected := named("prior_predictive", DOUBTFUL):
+        sentences.append(f"The prior does not expect {unexpected}.")
+    if unfit := named("predictive", FAIL):
+        sentences.append(f"Simulations from the posterior do not look like {unfit}.")
+    elif (fit := named("predictive", PASS)) and not unlike:
+        sentences.append(f"Simulations from the posterior look like {fit}.")
+    return sentences
 
 
 def _splits(manifests: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from cinnflow.simulation.context import Context, ContextGenerator
 from cinnflow.simulation.outcome import Outcome, Status, outcome_of, signal_name
+from cinnflow.simulation.padding import MaxLength, check_max_length
 from cinnflow.simulation.reaper import Reaper
 from cinnflow.simulation.seeds import program_seed
 from cinnflow.simulation.tables import READERS
@@ -46,15 +48,18 @@ class ExternalSimulator:
 
     Args:
         command: the program and its arguments, run without a shell. In them, {params} stands for a JSON file of the
-            parameters by name, a parameter's own name in braces for its value, {seed} for an integer below 2**31,
-            {out} for the file to write and {workdir} for the empty folder that the program runs in. Double braces
-            stand for a brace. A program or file named by a relative path lies beside the model file; a bare name is
-            looked up on PATH.
+            parameters and contexts by name, the name of one that is a number in braces for its value, {seed} for an
+            integer below 2**31, {out} for the file to write and {workdir} for the empty folder that the program runs
+            in. Double braces stand for a brace. A program or file named by a relative path lies beside the model file;
+            a bare name is looked up on PATH.
         out: path of the file that the program writes, relative to its folder.
         read: `read(path)` gives an array or a dict of arrays; without it the suffix of `out` decides
             (.csv .json .npy .npz .h5).
         files: files beside the model file whose bytes are part of what a simulation means; the program itself, where
             it is named by a relative path, is so without being listed.
+        context_generator: what a simulation depends on beside its parameters; a context that is an array stands in
+            {params} alone.
+        max_length: as for `Simulator`.
 
     Raises:
         ValueError: for an empty command, an output outside the program's folder, or one that nothing here reads.
@@ -68,7 +73,10 @@ class ExternalSimulator:
         out: str,
         read: Callable[[Path], Any] | None = None,
         files: Sequence[str] = (),
+        context_generator: ContextGenerator | None = None,
+        max_length: MaxLength = None,
     ) -> None:
+        check_max_length(max_length)
         if isinstance(command, str) or not command:
             raise ValueError(f"command takes a list, such as ['./program', '--out', '{{out}}'], got {command!r}")
         if Path(out).is_absolute() or ".." in Path(out).parts:
@@ -79,6 +87,8 @@ class ExternalSimulator:
         self.out = out
         self.read = read or READERS[Path(out).suffix]
         self.files = list(files)
+        self.context_generator = context_generator or ContextGenerator()
+        self.max_length = max_length
         self._names: list[str] = []
 
     def bind(self, names: Sequence[str], folder: Path) -> None:
@@ -90,11 +100,14 @@ class ExternalSimulator:
             FileNotFoundError: when the program is not there.
         """
         self._names = list(names)
-        taken = [name for name in self._names if name in RESERVED]
-        if taken:
-            raise ValueError(f"a parameter named {taken[0]!r}: in a command, {{{taken[0]}}} stands for something else")
+        context = self.context_generator.example("sim")
+        for kind, own, others in (("parameter", names, RESERVED), ("context", context, (*RESERVED, *names))):
+            taken = [name for name in own if name in others]
+            if taken:
+                raise ValueError(f"a {kind} named {taken[0]!r}: in a command, {{{taken[0]}}} stands for something else")
+        numbers = [name for name, value in context.items() if value.ndim == 0]
         for part in self.command:
-            _check_placeholders(part, (*RESERVED, *self._names))
+            _check_placeholders(part, (*RESERVED, *names, *numbers))
         located = [_located(part, folder, program=i == 0) for i, part in enumerate(self.command)]
         self.files = sorted(
             {*self.files, *(os.path.normpath(part) for part, path in zip(self.command, located, strict=True) if path)}
@@ -104,14 +117,18 @@ class ExternalSimulator:
             where = "no such executable file (chmod +x?)" if os.sep in self.command[0] else "not found on PATH"
             raise FileNotFoundError(f"the program {self.command[0]!r} cannot be run: {where}")
 
-    def run(self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper) -> Outcome:
+    def run(
+        self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper, context: Context
+    ) -> Outcome:
         """Runs one simulation in `workdir`, an empty folder of its own, and reads what it wrote."""
         (workdir / "run").mkdir()
         params = workdir / "params.json"
-        params.write_text(json.dumps(dict(zip(self._names, theta.tolist(), strict=True))))
+        inputs = dict(zip(self._names, theta.tolist(), strict=True))
+        inputs |= {name: value[0].tolist() for name, value in context.named("sim", 1).items()}
+        params.write_text(json.dumps(inputs))
         run, out = workdir / "run", workdir / "run" / self.out
         values = {"params": params, "seed": program_seed(seed), "out": out, "workdir": run}
-        values |= {name: _decimal(value) for name, value in zip(self._names, theta.tolist(), strict=True)}
+        values |= {name: _decimal(value) for name, value in inputs.items() if not isinstance(value, list)}
         command = [part.format(**values) for part in self.command]
         start = time.perf_counter()
         with tempfile.TemporaryFile(dir=workdir) as stderr:
@@ -146,7 +163,7 @@ class ExternalSimulator:
         except Exception as error:
             message = f"{self.out} could not be read: {type(error).__name__}: {error}\n{tail}".rstrip()
             return Outcome(Status.UNREADABLE, seconds=seconds, message=message)
-        return outcome_of(output, seconds)
+        return outcome_of(output, seconds, self.max_length)
 
 
 def _located(part: str, folder: Path, program: bool) -> str | None:
@@ -172,7 +189,7 @@ def _check_placeholders(part: str, known: Sequence[str]) -> None:
 
 def _decimal(value: float) -> str:
     """A number in plain decimals: option parsers take -0.00001 for a number, and -1e-05 for options."""
-    return np.format_float_positional(value, trim="-")
+    return str(int(value)) if isinstance(value, int) else np.format_float_positional(value, trim="-")
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:

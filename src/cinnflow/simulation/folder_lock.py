@@ -1,4 +1,4 @@
-"""One process at a time in a folder that several write to."""
+"""One process at a time where several write."""
 
 from __future__ import annotations
 
@@ -18,3 +18,21 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """Keeps others that ask for it away from a file while the block runs, which may replace the file.
+
+    Unlike a folder's, a file's lock holds on every host that shares the file system.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            # Who had the lock before may have replaced the file that is open here.
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                yield
+                return
+        finally:
+            os.close(descriptor)

@@ -25,7 +25,7 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model file.
+    """A loaded model file, or `NO_MODEL` for simulations made elsewhere that have none.
 
     Args:
         path: the file.
@@ -33,8 +33,8 @@ class Model:
         module: the module itself, for what it may define beside build().
     """
 
-    path: Path
-    generative: GenerativeModel
+    path: Path | None
+    generative: GenerativeModel | None
     module: ModuleType
 
     @property
@@ -53,6 +53,16 @@ class Model:
         """What others have reported of the observed data: dicts of quantity, value, interval and source."""
         return list(getattr(self.module, "published", []))
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What figures call parameters, derived quantities, arrays and their axes (`<array>_0`), with their units."""
+        return dict(getattr(self.module, "labels", {}))
+
+    @property
+    def alternative_priors(self) -> dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]]:
+        """Other priors by name: functions of the parameters that give log(other density / prior density) + constant."""
+        return dict(getattr(self.module, "alternative_priors", {}))
+
     def derived_quantities(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Quantities that follow from parameters, by name.
 
@@ -69,22 +79,28 @@ class Model:
         return {name: np.broadcast_to(value, theta.shape[:-1]) for name, value in function(named).items()}
 
 
-def load_model(path: str | Path, options: Mapping[str, Any] | None = None) -> Model:
+NO_MODEL = Model(None, None, ModuleType("no_model"))
+
+
+def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None) -> Model:
     """Imports a model file and calls its build().
 
     Args:
-        path: the model file; its folder is where its own imports and files are looked for.
+        path: the model file; its folder is where its own imports and files are looked for. Empty or None for none.
         options: keyword arguments for build().
 
     Raises:
         ModelError: when there is no such file, it cannot be imported, or build() does not give a GenerativeModel.
     """
-    path = Path(path).resolve()
     options = dict(options or {})
-    if not path.is_file() or path.suffix != ".py":
-        what = "is no Python file" if path.is_file() else "is not there"
-        raise ModelError(f"the model file {path} {what}: `model` takes the path of a .py file that defines build()")
-    module = _import(path)
+    if not path:
+        if options:
+            raise ModelError(
+                f"model_options: got {options!r}; takes none without a model file, whose build() gets them"
+            )
+        return NO_MODEL
+    path = Path(path).resolve()
+    module = import_model(path)
     build = getattr(module, "build", None)
     if not callable(build):
         raise ModelError(f"{path} defines no build(): it takes a function that returns a cinnflow GenerativeModel")
@@ -106,7 +122,16 @@ def load_model(path: str | Path, options: Mapping[str, Any] | None = None) -> Mo
     return Model(path, generative, module)
 
 
-def _import(path: Path) -> ModuleType:
+def import_model(path: str | Path) -> ModuleType:
+    """Imports a model file, so that the classes that it defines are known.
+
+    Raises:
+        ModelError: when there is no such file, or it cannot be imported.
+    """
+    path = Path(path).resolve()
+    if not path.is_file() or path.suffix != ".py":
+        what = "is no Python file" if path.is_file() else "is not there"
+        raise ModelError(f"the model file {path} {what}: `model` takes the path of a .py file that defines build()")
     name = f"{_PREFIX}{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None

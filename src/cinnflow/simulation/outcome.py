@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cinnflow.simulation.padding import MaxLength, common_length
+
 LONGEST_NAME = 64
 
 
@@ -60,12 +62,13 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def outcome_of(output: object, seconds: float) -> Outcome:
+def outcome_of(output: object, seconds: float, max_length: MaxLength = None) -> Outcome:
     """Judges what a simulator returned: an array or a mapping of arrays, numbers, all finite.
 
     Args:
         output: an array-like, named `x` in the store, or a mapping of names to array-likes.
         seconds: wall time that the simulation took.
+        max_length: the declared maximum of the first axis, where it varies.
 
     Returns:
         An outcome that is ok, not finite, or unreadable.
@@ -74,7 +77,8 @@ def outcome_of(output: object, seconds: float) -> Outcome:
         return Outcome(Status.UNREADABLE, seconds=seconds, message=f"the simulator returned no data: {output!r}")
     named = output if isinstance(output, Mapping) else {"x": output}
     try:
-        data = {_checked_name(str(name)): _numbers(str(name), value) for name, value in named.items()}
+        data = {checked_name(str(name)): _numbers(str(name), value) for name, value in named.items()}
+        common_length(data, max_length)
     except ValueError as error:
         return Outcome(Status.UNREADABLE, seconds=seconds, message=str(error))
     for name, array in data.items():
@@ -85,8 +89,12 @@ def outcome_of(output: object, seconds: float) -> Outcome:
     return Outcome(Status.OK, data=data, seconds=seconds)
 
 
-def _checked_name(name: str) -> str:
-    """The name, where it can be that of a folder of the store."""
+def checked_name(name: str) -> str:
+    """The name of an array of data, where it can be that of a folder of the store.
+
+    Raises:
+        ValueError: where it cannot.
+    """
     taken = name.startswith((".", "__")) or name in ("zarr.json", "simulation", "parameter")
     if not name or taken or "/" in name or not name.isprintable() or len(name) > LONGEST_NAME:
         raise ValueError(

@@ -54,7 +54,7 @@ def pilot(model: GenerativeModel, seed: int, simulations: int, timeout: float | 
     """
     theta = model.prior(PRIOR_DRAWS, np.random.default_rng(seed))
     seeds = [simulation_seed(seed, "pilot", index) for index in range(simulations)]
-    tasks = [Task(index, model.draw(own), own) for index, own in enumerate(seeds)]
+    tasks = [Task(index, model.draw(own), own, model.contexts(own)[1]) for index, own in enumerate(seeds)]
     runs: list[dict[int, Outcome]] = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):

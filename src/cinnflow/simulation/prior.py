@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cinnflow.simulation.context import Context, ContextGenerator
+
 
 class PriorError(ValueError):
     """A prior whose draws contradict what it declares."""
@@ -17,11 +19,14 @@ class Prior:
 
     Args:
         draw: `draw(rng)` returns one parameter vector of shape (parameters,); with `batched`, `draw(rng, batch_size)`
-            returns (batch_size, parameters). All its randomness comes from `rng`.
+            returns (batch_size, parameters). All its randomness comes from `rng`. Where there is a context generator,
+            contexts follow behind these arguments, as `ContextGenerator` says.
         names: the parameters' names; theta_0, theta_1, ... without.
         lower: lower bounds of the support, one each or one for all; -inf where there is none.
         upper: upper bounds, likewise.
         batched: whether `draw` gives a batch at a time.
+        context_generator: what the prior depends on, such as a scale that is known for each data set; or None.
+        param_names: the same as `names`, by BayesFlow's word.
 
     Raises:
         PriorError: when bounds and names disagree in number, bounds cross, a name is not an identifier, or what is
@@ -35,34 +40,45 @@ class Prior:
         lower: ArrayLike = -np.inf,
         upper: ArrayLike = np.inf,
         batched: bool = False,
+        context_generator: ContextGenerator | None = None,
+        param_names: Sequence[str] | None = None,
     ) -> None:
         self._draw = draw
         self.batched = batched
+        self.context_generator = context_generator or ContextGenerator()
+        if names is not None and param_names is not None:
+            raise PriorError("names and param_names are the same: give one of them")
+        names = param_names if names is None else names
         if names is None:
-            names = [f"theta_{i}" for i in range(self._raw(np.random.default_rng(0), 1).shape[-1])]
+            rng = np.random.default_rng(0)
+            names = [f"theta_{i}" for i in range(self._raw(rng, 1, self.context_generator.draw(1, rng)).shape[-1])]
         if isinstance(names, str):
             raise PriorError(f"names takes a list of names, got {names!r}")
         self.names = list(names)
-        for name in self.names:
-            if not name.isidentifier():
-                raise PriorError(f"parameter name {name!r}: takes letters, digits and '_', not a digit first")
-        if len(set(self.names)) != len(self.names):
-            raise PriorError(f"parameter names must differ from each other, got {self.names}")
-        try:
-            self.lower = np.broadcast_to(np.asarray(lower, dtype=np.float64), (len(self.names),)).copy()
-            self.upper = np.broadcast_to(np.asarray(upper, dtype=np.float64), (len(self.names),)).copy()
-        except ValueError as error:
-            raise PriorError(f"bounds take one value for each of {self.names}, or one for all: {error}") from error
-        if not np.all(self.lower < self.upper):
-            crossed = [name for name, low, up in zip(self.names, self.lower, self.upper, strict=True) if not low < up]
-            raise PriorError(f"the lower bound lies above the upper one for {', '.join(crossed)}")
+        self.lower, self.upper = checked_support(self.names, lower, upper)
 
-    def __call__(self, batch_size: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws `batch_size` parameter vectors: (batch_size, parameters)."""
-        if self.batched:
-            theta = self._raw(rng, batch_size)
-        else:
-            theta = np.stack([self._raw(rng, 1)[0] for _ in range(batch_size)])
+    @property
+    def param_names(self) -> list[str]:
+        """The parameters' names, by BayesFlow's word."""
+        return self.names
+
+    def __call__(self, batch_size: int, rng: np.random.Generator, context: Context | None = None) -> np.ndarray:
+        """Draws `batch_size` parameter vectors.
+
+        Args:
+            batch_size: how many.
+            rng: where all randomness comes from.
+            context: theirs; without it, they get a fresh one.
+
+        Returns:
+            Parameters (batch_size, parameters).
+
+        Raises:
+            PriorError: when they are not of that shape, or lie outside the support that the prior declares.
+        """
+        if context is None:
+            context = self.context_generator.draw(batch_size, rng)
+        theta = self._raw(rng, batch_size, context)
         expected = (batch_size, len(self.names))
         if theta.shape != expected:
             raise PriorError(f"the prior drew an array of shape {theta.shape}; its names make that {expected}")
@@ -75,11 +91,48 @@ class Prior:
             )
         return theta
 
-    def _raw(self, rng: np.random.Generator, batch_size: int) -> np.ndarray:
-        drawn = self._draw(rng, batch_size) if self.batched else [self._draw(rng)]
+    def estimate_means_and_stds(
+        self, n_draws: int = 1000, *, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations (1, parameters) each, from this many draws."""
+        theta = self(n_draws, rng)
+        return theta.mean(axis=0, keepdims=True), theta.std(axis=0, ddof=1, keepdims=True)
+
+    def _raw(self, rng: np.random.Generator, batch_size: int, context: Context) -> np.ndarray:
+        if self.batched:
+            positional, named = context.arguments()
+            drawn = self._draw(rng, batch_size, *positional, **named)
+        else:
+            drawn = []
+            for row in range(batch_size):
+                positional, named = context.arguments(row)
+                drawn.append(self._draw(rng, *positional, **named))
         try:
             theta = np.asarray(drawn, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise PriorError(f"draw() must return numbers: {error}") from error
         # One parameter may come as a plain number.
         return theta[:, None] if theta.ndim == 1 else theta
+
+
+def checked_support(names: Sequence[str], lower: ArrayLike, upper: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds (parameters,) of named parameters, given one each or one for all.
+
+    Raises:
+        PriorError: when bounds and names disagree in number, bounds cross, or a name is no identifier.
+    """
+    for name in names:
+        if not name.isidentifier():
+            raise PriorError(f"parameter name {name!r}: takes letters, digits and '_', not a digit first")
+    if len(set(names)) != len(names):
+        raise PriorError(f"parameter names must differ from each other, got {names}")
+    try:
+        low, up = (
+            np.broadcast_to(np.asarray(bound, dtype=np.float64), (len(names),)).copy() for bound in (lower, upper)
+        )
+    except ValueError as error:
+        raise PriorError(f"bounds take one value for each of {names}, or one for all: {error}") from error
+    crossed = [name for name, below, above in zip(names, low, up, strict=True) if not below < above]
+    if crossed:
+        raise PriorError(f"the lower bound lies above the upper one for {', '.join(crossed)}")
+    return low, up

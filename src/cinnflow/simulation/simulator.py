@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.simulation.context import Context, ContextGenerator, each_array
 from cinnflow.simulation.outcome import Outcome, Status, outcome_of
+from cinnflow.simulation.padding import MASK, MaxLength, check_max_length, common_length, mask_of, maximum, pad
 from cinnflow.simulation.reaper import Reaper
 from cinnflow.simulation.seeds import generator
 
@@ -23,43 +25,110 @@ class Simulator:
     Args:
         simulate: `simulate(theta, rng)` takes one parameter vector (parameters,) and returns an array or a dict of
             arrays; with `batched`, `theta` is (batch_size, parameters) and so is the first axis of what it returns.
-            All its randomness comes from `rng`.
+            All its randomness comes from `rng`. Where there is a context generator, contexts follow behind these
+            arguments, as `ContextGenerator` says.
         batched: whether `simulate` takes a batch at a time.
         files: files that the function reads, beside the model file: their bytes are part of what a simulation means.
+        context_generator: what a simulation depends on beside its parameters, such as a number of observations.
+        max_length: where the first axis of what `simulate` returns varies, the most that it can be: a number for all
+            arrays with an axis, or a dict of it by name for just those that vary, which they do together. A simulation
+            that gives more has failed.
+
+    Raises:
+        ValueError: for a `max_length` that is none.
     """
 
     isolated = False
     """Whether one simulation cannot harm the process that runs it: a Python function can."""
 
-    def __init__(self, simulate: Callable[..., Any], batched: bool = False, files: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        simulate: Callable[..., Any],
+        batched: bool = False,
+        files: Sequence[str] = (),
+        context_generator: ContextGenerator | None = None,
+        max_length: MaxLength = None,
+    ) -> None:
+        check_max_length(max_length)
         self._simulate = simulate
         self.batched = batched
         self.files = list(files)
+        self.context_generator = context_generator or ContextGenerator()
+        self.max_length = max_length
 
     def bind(self, names: Sequence[str], folder: Path) -> None:
         """Nothing to learn from the parameters' names or the model file's folder."""
 
-    def __call__(self, theta: np.ndarray, rng: np.random.Generator) -> Any:
-        """Simulates a batch in this process: theta (batch_size, parameters) to arrays of first axis batch_size."""
-        if self.batched:
-            return self._simulate(theta, rng)
-        outputs = [self._simulate(row, rng) for row in theta]
-        if isinstance(outputs[0], Mapping):
-            return {name: np.stack([output[name] for output in outputs]) for name in outputs[0]}
-        return np.stack(outputs)
+    def __call__(self, theta: np.ndarray, rng: np.random.Generator, context: Context | None = None) -> Any:
+        """Simulates a batch in this process.
 
-    def run(self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper) -> Outcome:
+        Args:
+            theta: parameters (batch_size, parameters).
+            rng: where all randomness comes from.
+            context: theirs; without it, they get a fresh one.
+
+        Returns:
+            An array or a dict of arrays, first axis batch_size. Where `max_length` is declared, a dict in which those
+            that vary are filled up with zeros, with a boolean array `mask` (batch_size, max_length) that says what is
+            there.
+
+        Raises:
+            ValueError: where simulations differ in shape, or are longer than declared.
+        """
+        if context is None:
+            context = self.context_generator.draw(len(theta), rng)
+        if self.batched:
+            positional, named = context.arguments()
+            output = self._simulate(theta, rng, *positional, **named)
+            if self.max_length is None:
+                return output
+            outputs = [each_array(output, lambda values, row=row: values[row]) for row in range(len(theta))]
+        else:
+            outputs = []
+            for row, parameters in enumerate(theta):
+                positional, named = context.arguments(row)
+                outputs.append(self._simulate(parameters, rng, *positional, **named))
+        return _stacked(outputs) if self.max_length is None else _padded(outputs, self.max_length)
+
+    def run(
+        self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper, context: Context
+    ) -> Outcome:
         """Runs one simulation (the worker process that it runs in enforces the time limit)."""
         rng = generator(seed, "simulator")
         start = time.perf_counter()
         try:
-            output = _first(self._simulate(theta[None], rng)) if self.batched else self._simulate(theta, rng)
+            positional, named = context.arguments(None if self.batched else 0)
+            output = self._simulate(theta[None] if self.batched else theta, rng, *positional, **named)
+            output = _first(output) if self.batched else output
         except Exception as error:  # whatever a user's function raises is a failure of that one simulation
             # The first frame is this method's own.
             trace = "".join(traceback.format_tb(error.__traceback__)[1:])[-MESSAGE_LENGTH:]
             message = f"{type(error).__name__}: {error}\n{trace}".rstrip()
             return Outcome(Status.CRASHED, seconds=time.perf_counter() - start, message=message)
-        return outcome_of(output, time.perf_counter() - start)
+        return outcome_of(output, time.perf_counter() - start, self.max_length)
+
+
+def _stacked(outputs: Sequence[Any]) -> Any:
+    """Simulations along a first axis."""
+    if isinstance(outputs[0], Mapping):
+        return {name: _stacked([output[name] for output in outputs]) for name in outputs[0]}
+    shapes = {np.shape(output) for output in outputs}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"the simulations of a batch differ in shape: {sorted(shapes)}; where the first axis varies, declare the "
+            "most that it can be: Simulator(..., max_length=...)"
+        )
+    return np.stack([np.asarray(output) for output in outputs])
+
+
+def _padded(outputs: Sequence[Any], max_length: MaxLength) -> dict[str, np.ndarray]:
+    """Simulations of any length along a first axis, filled up, with a mask."""
+    named = [
+        {name: np.asarray(array) for name, array in (output if isinstance(output, Mapping) else {"x": output}).items()}
+        for output in outputs
+    ]
+    lengths = np.array([common_length(data, max_length) for data in named])
+    return {**_stacked([pad(data, max_length, 0) for data in named]), MASK: mask_of(lengths, maximum(max_length))}
 
 
 def _first(output: Any) -> Any:

@@ -13,12 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from cinnflow.simulation.context import Context
 from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.simulation.outcome import Outcome, Status, signal_name
 from cinnflow.simulation.reaper import Reaper
@@ -39,17 +40,20 @@ class RunsOne(Protocol):
 
     isolated: bool
 
-    def run(self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper) -> Outcome:
+    def run(
+        self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper, context: Context
+    ) -> Outcome:
         """Runs one simulation in an empty folder of its own."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One simulation to run: its index in the split, its parameters (parameters,) and its seed."""
+    """One simulation to run: its index in the split, its parameters (parameters,), its seed and its context."""
 
     index: int
     theta: np.ndarray
     seed: int
+    context: Context = field(default_factory=Context)
 
 
 @dataclass(frozen=True)
@@ -274,7 +278,7 @@ def _serve(
         while True:
             task, workdir = connection.recv()
             try:
-                outcome = simulator.run(task.theta, task.seed, workdir, timeout, reaper)
+                outcome = simulator.run(task.theta, task.seed, workdir, timeout, reaper, task.context)
             except OSError as error:
                 outcome = error
             sys.stderr.flush()

@@ -8,14 +8,29 @@ import sys
 from collections.abc import Callable
 
 from cinnflow.config import ConfigError
+from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
 from cinnflow.inference.observation import ObservationError
+from cinnflow.simulation.context import ContextError
 from cinnflow.simulation.model_file import ModelError
 from cinnflow.simulation.prior import PriorError
 from cinnflow.store.layout import StoreError
+from cinnflow.store.source import SourceError
+from cinnflow.training.errors import TrainingError
 
 log = logging.getLogger("cinnflow")
 
-PLAIN = (ConfigError, ModelError, ObservationError, PriorError, StoreError)
+PLAIN = (
+    ConfigError,
+    ContextError,
+    ModelError,
+    ObservationError,
+    PosteriorFileError,
+    PriorError,
+    SourceError,
+    StoreError,
+    SummaryNetworkError,
+    TrainingError,
+)
 """Errors whose message tells a user all there is to know."""
 
 

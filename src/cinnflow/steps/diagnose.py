@@ -45,7 +45,7 @@ def _diagnose(args: argparse.Namespace) -> None:
     else:
         found = read_draws(args.draws)
         if args.diagnostic == "latent":
-            table = module.compute(found.latent, **args.settings)
+            table = module.compute(found.latent, members=len(found.fits), **args.settings)
         elif args.diagnostic == "scores":
             table = module.compute(found.draws, found.truths, found.names, log_prob=found.log_prob, **args.settings)
         else:

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--stores", type=Path, required=True, help="the folder of all stores")
     parser.add_argument("--manifest", type=Path, required=True, help="of the test split")
     parser.add_argument("--fits", type=Path, nargs="+", required=True, help="the .keras file of each member")
-    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--model", required=True, help="the model file; empty for none")
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--draws", type=int, required=True, help="draws for each simulation")
     parser.add_argument("--seed", type=int, required=True)
@@ -40,7 +40,7 @@ def _draw(args: argparse.Namespace) -> None:
 
     use_device(args.threads)
     posterior = load_members(args.fits)
-    draws = posterior.sample(test.data, args.draws, seed=args.seed)
+    draws = posterior.sample(test.conditions, args.draws, seed=args.seed)
     derived = model.derived_quantities(draws)
     truths = [test.theta, *(value[:, None] for value in model.derived_quantities(test.theta).values())]
     write_draws(
@@ -50,8 +50,9 @@ def _draw(args: argparse.Namespace) -> None:
             parameters=len(test.names),
             draws=np.concatenate([draws, *(value[..., None] for value in derived.values())], axis=-1),
             truths=np.concatenate(truths, axis=-1),
-            log_prob=posterior.log_prob(test.theta, test.data),
-            latent=posterior.latent(test.theta, test.data),
+            log_prob=posterior.log_prob(test.theta, test.conditions),
+            latent=posterior.latent(test.theta, test.conditions),
+            summaries=posterior.conditions(test.conditions),
             fits=[fit.relative_to(args.out.parent.parent).as_posix() for fit in args.fits],
         ),
     )

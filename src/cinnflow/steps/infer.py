@@ -6,12 +6,15 @@ import argparse
 import json
 from pathlib import Path
 
-from cinnflow.inference.export import posterior_table, write_inference_data
+import numpy as np
+
+from cinnflow.inference.export import draws_each, posterior_table, write_draws
 from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.padding import MASK
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.layout import place
-from cinnflow.store.reader import read_simulations
+from cinnflow.store.reader import Simulations, read_simulations
 from cinnflow.store.seal import read_manifest
 
 
@@ -21,14 +24,16 @@ def main() -> None:
     parser.add_argument("--stores", type=Path, required=True, help="the folder of all stores")
     parser.add_argument("--manifest", type=Path, required=True, help="of a split from the prior")
     parser.add_argument("--fits", type=Path, nargs="+", required=True, help="the .keras file of each member")
-    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--model", required=True, help="the model file; empty for none")
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--observation", type=Path, required=True, help="the file of observed data")
     parser.add_argument("--draws", type=int, required=True, help="posterior draws for each data set")
+    parser.add_argument("--draws-in-all", type=int, required=True, help="the most of them for all data sets together")
+    parser.add_argument("--prior-predictive", type=int, required=True, help="simulations from the prior to keep")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--posterior", type=Path, required=True, help="the .nc file to write")
+    parser.add_argument("--out", type=Path, required=True, help="the .nc file to write")
     parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
     run_step(lambda: _infer(parser.parse_args()))
 
@@ -37,24 +42,57 @@ def _infer(args: argparse.Namespace) -> None:
     model = load_model(args.model, args.options)
     manifest = read_manifest(args.manifest)
     simulations = read_simulations(args.stores, [manifest])
-    shapes = {name: array.shape[1:] for name, array in simulations.data.items()}
-    observed = read_observation(args.observation, shapes, model.read_observation)
+    observed = read_observation(
+        args.observation,
+        simulations.shapes,
+        model.read_observation,
+        padded=simulations.padded,
+        lengths=simulations.length_contexts,
+    )
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
     from cinnflow.inference.load import load_members
     from cinnflow.training.device import use_device
 
     use_device(args.threads)
-    theta = load_members(args.fits).sample(observed, args.draws, seed=args.seed)
+    data_sets = len(next(iter(observed.values())))
+    draws_of_each = draws_each(data_sets, args.draws, args.draws_in_all)
+    if draws_of_each < args.draws:
+        say(
+            f"{args.observation}: {draws_of_each} draws for each of {data_sets} data sets, not {args.draws}: "
+            f"posterior.draws_in_all is {args.draws_in_all}"
+        )
+    posterior = load_members(args.fits)
+    theta, summaries = posterior.sample(observed, draws_of_each, seed=args.seed), posterior.conditions(observed)
     draws = {name: theta[..., i] for i, name in enumerate(simulations.names)} | model.derived_quantities(theta)
     # Simulations that succeeded: the prior that the network has learned from.
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}
     prior |= model.derived_quantities(simulations.theta)
     about = {"study": args.study, "simulations": manifest.store, "inference_library": "cinnflow"}
-    write_inference_data(args.posterior, draws, prior, observed, about)
+    contexts = {name: observed[name] for name in simulations.context}
+    data = {name: observed[name] for name in simulations.data}
+    length = None
+    if simulations.padded:
+        length = observed[MASK][0].sum() if MASK in observed else data[simulations.padded[0]].shape[1]
+    if MASK in observed:
+        for name in simulations.padded:
+            data[name][~observed[MASK]] = np.nan
+    rows = _as_long(simulations, length)[: args.prior_predictive]
+    simulated = {
+        name: values[rows, :length] if name in simulations.padded else values[rows]
+        for name, values in simulations.data.items()
+    }
+    write_draws(args.out, draws, prior, (rows, simulated), data, summaries, about, contexts)
     table = posterior_table(draws, prior).to_csv(index=False)
     place(args.table, table.encode(), args.table.with_suffix(".temporary"))
-    say(f"{args.observation}: posterior of {len(theta)} data sets, {args.draws} draws each")
+    say(f"{args.observation}: posterior of {data_sets} data sets, {draws_of_each} draws each")
+
+
+def _as_long(simulations: Simulations, length: int | None) -> np.ndarray:
+    """Numbers of the simulations that the first observed data set can be compared with: those that are no shorter."""
+    if length is None or simulations.lengths is None:
+        return np.arange(len(simulations.theta))
+    return np.flatnonzero(simulations.lengths >= length)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Lock:
         """Takes the lock, and keeps it until this process ends.
 
         Raises:
-            Locked: when another process has it; the message names that process.
+            Locked: when another process has it, and the message names that process; or where there are no locks.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -41,6 +41,11 @@ class Lock:
             raise Locked(
                 f"another run works on {self._path.parent}: {holder or 'it has just started'}. "
                 "Wait until it has ended, or end it; nothing here was touched"
+            ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise Locked(
+                f"{self._path} cannot be locked ({error.strerror}): let `results` lie on a file system that takes locks"
             ) from error
         about = {
             "process": os.getpid(),

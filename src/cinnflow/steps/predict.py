@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 
+from cinnflow.inference.export import predictive_rows, read_first
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import add_simulation_arguments, load_unedited
@@ -21,20 +21,20 @@ def main() -> None:
     add_simulation_arguments(parser)
     parser.add_argument("--meaning", required=True, help="name of the store of the study's simulations")
     parser.add_argument("--simulations", type=int, required=True, help="predictive simulations in all batches")
-    parser.add_argument("--posterior", type=Path, required=True, help="the observation's posterior.nc")
+    parser.add_argument("--draws", type=Path, required=True, help="the observation's draws.nc")
     run_step(lambda: _predict(parser.parse_args()))
 
 
 def _predict(args: argparse.Namespace) -> None:
     model, meaning = load_unedited(args, args.meaning)
     batch = Batch(Store(args.store), args.split, args.batch, args.batch_size)
-    with xr.open_dataset(args.posterior, group="posterior", engine="h5netcdf") as posterior:
-        first = posterior.isel(chain=0, data_set=0, missing_dims="ignore")
-        draws = np.stack([first[name].to_numpy() for name in model.generative.prior.names], axis=-1)
-    # Evenly spaced draws, which are independent of each other; each batch has its own.
-    rows = (np.array(batch.indices) * len(draws)) // args.simulations % len(draws)
+    posterior = read_first(args.draws, "posterior")
+    draws = np.stack([posterior[name] for name in model.generative.prior.names], axis=-1)
+    # Simulations are of the contexts that the observation has.
+    context = read_first(args.draws, "constant_data") if model.generative.context_shapes else None
+    rows = predictive_rows(np.array(batch.indices), args.simulations, len(draws))
     limits = Limits(args.threads, args.timeout, args.attempts)
-    run_batch(batch, model.generative, args.seed, meaning.parts, limits, theta=draws[rows])
+    run_batch(batch, model.generative, args.seed, meaning.parts, limits, theta=draws[rows], context=context)
     say(f"{args.split}: batch {args.batch} done")
 
 

@@ -1,4 +1,4 @@
-"""Rule `predictive`: the posterior predictive check of an observation, a table and a figure."""
+"""Rule `predictive`: the predictive checks of an observation, and the file of its whole posterior."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.diagnostics import predictive, style
-from cinnflow.inference.observation import read_observation
+from cinnflow.inference.export import predictive_rows, read_first, write_inference_data
 from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.outcome import Status
 from cinnflow.steps.common import run_step
 from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import read_description
@@ -26,9 +27,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--model", required=True, help="the model file")
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
-    parser.add_argument("--observation", type=Path, required=True, help="the file of observed data")
+    parser.add_argument("--simulations", type=int, required=True, help="predictive simulations that are wanted")
+    parser.add_argument("--draws", type=Path, required=True, help="the observation's draws.nc")
     parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
     parser.add_argument("--figure", type=Path, required=True, help="the PNG to write")
+    parser.add_argument("--prior-figure", type=Path, required=True, help="likewise, for the prior")
+    parser.add_argument("--posterior", type=Path, required=True, help="the .nc file to write")
     run_step(lambda: _check(parser.parse_args()))
 
 
@@ -42,12 +46,25 @@ def _check(args: argparse.Namespace) -> None:
     batches = [
         decode_batch(Batch(store, args.split, number, args.batch_size), description) for number in range(args.batches)
     ]
+    ok = np.concatenate([batch["status"] for batch in batches]) == Status.OK
     simulated = {name: np.concatenate([batch[f"data/{name}"] for batch in batches]) for name in description.data}
-    reader = load_model(args.model, args.options).read_observation
-    observed = read_observation(args.observation, description.data_signature, reader)
-    table = predictive.compute(simulated, {name: values[0] for name, values in observed.items()})
+    labels = load_model(args.model, args.options).labels
+    observed, prior = (read_first(args.draws, group) for group in ("observed_data", "prior_predictive"))
+    shown = dict(simulated)
+    for name in description.padded:
+        length = int(np.isfinite(observed[name]).reshape(len(observed[name]), -1).all(axis=1).sum())
+        observed[name], shown[name] = observed[name][:length], simulated[name][:, :length]
+        simulated[name][:, length:] = np.nan
+    # Simulations from the prior that are as long as the observation, where lengths vary: there may be none.
+    enough = min(len(values) for values in prior.values()) >= 2
+    table = predictive.compute(shown, observed, prior if enough else None, labels)
     place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
     style.save(predictive.plot(table), args.figure)
+    style.save(predictive.plot_prior(table), args.prior_figure)
+    draws = len(next(iter(read_first(args.draws, "posterior").values())))
+    rows, kept = np.unique(predictive_rows(np.flatnonzero(ok), args.simulations, draws), return_index=True)
+    kept_data = {name: values[ok][kept] for name, values in simulated.items()}
+    write_inference_data(args.posterior, args.draws, (rows, kept_data), labels)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +17,8 @@ from cinnflow.report.content import Content, Observation, Published
 from cinnflow.report.report import build
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.layout import place
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -41,49 +45,93 @@ def _report(args: argparse.Namespace) -> None:
     names = list(verdicts["sbc"]["parameter"])
     table = summary.compute(verdicts, names).to_csv(index=False)
     place(args.summary, table.encode(), args.summary.with_suffix(".temporary"))
-    seals = json.loads((args.folder / "manifest" / "provenance.json").read_text())
+    seals = _seals(args.folder / "manifest" / "provenance.json")
+    trainings = [_training(path) for path in args.histories]
+    simulating = 0 if plan.source else sum(seal["seconds"] for seal in seals.values())
     content = Content(
         study=plan.study.study,
-        readme=args.readme[0].read_text() if args.readme else plan.model.module.__doc__ or "",
+        readme=args.readme[0].read_text() if args.readme else plan.model.module.__doc__ or _about_source(plan),
         config=plan.meaning,
         manifests={split: {"counts": plan.read(split).counts} for split in plan.splits},
-        provenance=_provenance(seals, args.fingerprint, plan),
+        provenance=_provenance(seals, trainings, args.fingerprint, plan),
         diagnostics=folder,
         summary=args.summary,
         observations=[_observation(args.folder / "observations" / name, plan) for name in plan.study.observations],
         seconds={
-            "simulating, added up over all cores": sum(seal["seconds"] for seal in seals.values()),
-            "training": sum(float(pd.read_csv(path)["seconds"].sum()) for path in args.histories),
+            name: seconds
+            for name, seconds in {
+                "simulating, added up over all cores": simulating,
+                "training": sum(training["seconds"] for training in trainings),
+            }.items()
+            if seconds
         },
     )
     place(args.report, build(content).encode(), args.report.with_suffix(".temporary"))
     say(f"the report is in {args.report}")
 
 
-def _provenance(seals: dict, fingerprint: dict[str, str], plan: Plan) -> dict:
-    last = max(seals.values(), key=lambda seal: seal["time"])
+def _about_source(plan: Plan) -> str:
+    """What stands in place of a model's README where simulations were made elsewhere."""
+    if plan.source is None:
+        return ""
+    source = plan.source
+    data = ", ".join(f"{name} {shape}" for name, shape in source.data.items())
+    return (
+        f"# {plan.study.study}\n\nWhat do the observations say about {', '.join(source.names)}?\n\n"
+        f"The simulations were made elsewhere: {source.simulations} in `{source.path}`, of which the last "
+        f"{plan.study.simulations.test} are held out. One simulation gives {data}."
+    )
+
+
+def _seals(path: Path) -> dict[str, dict[str, Any]]:
+    """What the seals have noted of each split; nothing where that file is gone or damaged."""
+    try:
+        return {split: dict(entry) for split, entry in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        log.warning("%s cannot be read (%s): the report goes without it", path, error)
+        return {}
+
+
+def _training(history: Path) -> dict[str, Any]:
+    """Seconds of a training, and its device where it has noted one."""
+    noted = history.parent / "training.json"
+    device = json.loads(noted.read_text()).get("device") if noted.exists() else None
+    return {"seconds": float(pd.read_csv(history)["seconds"].sum()), "device": device}
+
+
+def _provenance(
+    seals: dict[str, dict[str, Any]], trainings: list[dict[str, Any]], fingerprint: dict[str, str], plan: Plan
+) -> dict[str, Any]:
+    devices = list(dict.fromkeys(training["device"] for training in trainings if training["device"]))
+    simulated: dict[str, Any] = {
+        "simulated": f"no record: {plan.folder}/manifest/provenance.json is gone or damaged; a split that is sealed "
+        "anew writes its own entry again"
+    }
+    versions = {}
+    if seals:
+        last = max(seals.values(), key=lambda seal: seal["time"])
+        simulated = {
+            "command": last["command"],
+            "simulated by": last["time"],
+            "host": f"{last['host']}, {last['system']}",
+        }
+        versions = {"versions": last["versions"]}
     return {
-        "command": last["command"],
-        "simulated by": last["time"],
-        "host": f"{last['host']}, {last['system']}",
+        **simulated,
+        **({"simulations made elsewhere": plan.source.path.as_posix()} if plan.source else {}),
+        **({"trained on": devices} if devices else {}),
         "store": plan.store.path.as_posix(),
         "fingerprint": {part: digest[:12] for part, digest in fingerprint.items()},
-        "versions": last["versions"],
+        **versions,
     }
 
 
 def _observation(folder: Path, plan: Plan) -> Observation:
-    return Observation(
-        name=folder.name,
-        summary=folder / "summary.csv",
-        pairs=folder / "pairs.png",
-        predictive=folder / "predictive.png",
-        predictive_table=folder / "predictive.csv",
-        published=[
-            Published(entry["quantity"], entry["value"], entry["source"], entry.get("interval"))
-            for entry in plan.model.published
-        ],
-    )
+    published = [
+        Published(entry["quantity"], entry["value"], entry["source"], entry.get("interval"))
+        for entry in plan.model.published
+    ]
+    return Observation(folder.name, folder, published, bool(plan.model.alternative_priors), predicted=not plan.source)
 
 
 if __name__ == "__main__":

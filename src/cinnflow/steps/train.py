@@ -1,77 +1,154 @@
-"""Rule `train`: fits the network to the simulations of one or more rounds."""
+"""Rule `train`: fits the network to the simulations of one or more rounds, or to those that it makes itself."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from cinnflow.config import Network, Training
+from cinnflow.config import ModelFileNetwork, Network, Training
+from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say
+from cinnflow.steps.simulate import load_unedited
+from cinnflow.store.layout import place
 from cinnflow.store.progress import duration
-from cinnflow.store.reader import read_simulations
 from cinnflow.store.seal import read_manifest
+from cinnflow.store.stored_simulations import StoredSimulations
+from cinnflow.training.defaults import complete_training
+from cinnflow.training.history import Epoch
+from cinnflow.training.simulation_ahead import default_workers
 
 log = logging.getLogger(__name__)
 
-SAY_EVERY = 5
-"""Epochs between two lines for the person who watches."""
+SAY_EVERY = 5.0
+"""Seconds between two lines for the person who watches."""
+
+FIGURE_COST = 0.02
+"""Share of the time that drawing the losses may take."""
 
 
 def main() -> None:
     """Parses the arguments that the rule gives and trains."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stores", type=Path, required=True, help="the folder of all stores")
-    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="of the splits to train on")
+    parser.add_argument("--manifests", type=Path, nargs="*", required=True, help="of the splits to train on, if any")
+    parser.add_argument("--meaning", required=True, help="name of the model's store: what its simulations mean")
+    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--network", type=Network.model_validate_json, required=True, help="its configuration, as JSON")
     parser.add_argument("--training", type=Training.model_validate_json, required=True, help="likewise")
     parser.add_argument("--seed", type=int, required=True, help="of the study")
     parser.add_argument("--member", type=int, required=True, help="which member of the ensemble")
     parser.add_argument("--warm-start", type=Path, nargs="*", default=[], help="the fit of the round before")
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--memory", type=int, required=True, help="megabytes that the job may use")
     parser.add_argument("--fit", type=Path, required=True, help="the .keras file to write")
     parser.add_argument("--history", type=Path, required=True, help="the CSV file to write")
     run_step(lambda: _train(parser.parse_args()))
 
 
 def _train(args: argparse.Namespace) -> None:
-    simulations = read_simulations(args.stores, [read_manifest(path) for path in args.manifests])
+    source: GenerativeModel | StoredSimulations
+    if args.training.simulates:
+        source = load_unedited(args, args.meaning)[0].generative
+        training = complete_training(args.training, 0)
+        what = training.regime
+    else:
+        source = StoredSimulations(args.stores, [read_manifest(path) for path in args.manifests])
+        training = complete_training(args.training, len(source))
+        what = f"{len(source)} simulations"
+
+    summary = args.network.summary
+    # It must be known before a posterior that has it is loaded for a warm start.
+    own = getattr(import_model(args.model), summary.type) if isinstance(summary, ModelFileNetwork) else None
 
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
+    import keras
+
     from cinnflow.inference.amortized_posterior import AmortizedPosterior
     from cinnflow.training.device import use_device
     from cinnflow.training.fit import fit
-    from cinnflow.training.history import Epoch
+    from cinnflow.training.memory import memory_limit
 
-    log.info("training on %s", use_device(args.threads))
+    device = use_device(args.threads)
+    log.info("training on %s", device)
     name = " ".join(args.fit.parent.parts[-2:]).replace("-", " ").removeprefix("fit ")
-    say(f"training {name}: {len(simulations.theta)} simulations")
-    start = time.monotonic()
-
-    def follow(epoch: Epoch) -> None:
-        line = f"epoch {epoch.epoch}, loss {epoch.loss:.3f}, validation {epoch.validation_loss:.3f}"
-        log.info("%s, learning rate %.2g", line, epoch.learning_rate)
-        if epoch.epoch == 1 or epoch.epoch % SAY_EVERY == 0:
-            left = (args.training.epochs - epoch.epoch) * (time.monotonic() - start) / epoch.epoch
-            say(f"training {name}: {line}, at most {duration(left)} left")
-
-    posterior = fit(
-        simulations.theta,
-        simulations.data,
-        names=simulations.names,
-        lower=simulations.lower,
-        upper=simulations.upper,
+    seed = int(np.random.SeedSequence([args.seed, args.member]).generate_state(1)[0])
+    if own is not None:
+        # A layer of the user's own may draw its first weights from the global generators alone.
+        keras.utils.set_random_seed(seed)
+    say(f"training {name}: {what}, on {device}")
+    # Beside the fit: Snakemake deletes what a rule declares when it runs a killed job again.
+    checkpoints = args.fit.with_name(".checkpoints")
+    watch = _Watch(name, training.epochs, args.history)
+    found = fit(
+        source,
         network=args.network,
-        training=args.training,
-        seed=int(np.random.SeedSequence([args.seed, args.member]).generate_state(1)[0]),
+        training=training,
+        seed=seed,
+        own_summary=own,
         warm_start=AmortizedPosterior.load(args.warm_start[0]) if args.warm_start else None,
+        memory=memory_limit(args.memory),
+        # They share the cores with the training, which waits for them where they are slow.
+        workers=min(args.threads, default_workers(source)),
         history_path=args.history,
-        on_epoch=follow,
+        checkpoint_path=checkpoints / args.meaning,
+        on_epoch=watch.follow,
     )
-    posterior.save(args.fit)
+    watch.draw()
+    epochs = len(found.history.epochs)
+    say(f"training {name}: ended after epoch {epochs}: {found.ended}")
+    about = {
+        "device": device,
+        "settings": training.model_dump(exclude_none=True, exclude={"ensemble"}),
+        "ended": f"after epoch {epochs}: {found.ended}",
+        "streamed": found.streamed,
+    }
+    place(args.fit.with_name("training.json"), json.dumps(about, indent=1).encode(), args.fit.with_suffix(".temporary"))
+    found.posterior.save(args.fit)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+class _Watch:
+    """What a person sees of a training: a line now and then, and a figure of the losses beside the history.
+
+    Args:
+        name: of the fit.
+        epochs: how many there are at most.
+        history: the CSV file of its epochs.
+    """
+
+    def __init__(self, name: str, epochs: int, history: Path) -> None:
+        self._name, self._epochs, self._history = name, epochs, history
+        self._next_line = self._next_figure = 0.0
+
+    def follow(self, epoch: Epoch) -> None:
+        """Tells of an epoch that is over."""
+        now = time.monotonic()
+        if now >= self._next_line:
+            self._next_line = now + SAY_EVERY
+            say(
+                f"training {self._name}: epoch {epoch.epoch} of {self._epochs}, loss {epoch.loss:.3f}, validation "
+                f"{epoch.validation_loss:.3f}, at most {duration(epoch.seconds * (self._epochs - epoch.epoch))} left"
+            )
+        if now >= self._next_figure:
+            self.draw()
+            end = time.monotonic()
+            self._next_figure = end + (end - now) / FIGURE_COST
+
+    def draw(self) -> None:
+        """Draws the losses so far."""
+        from cinnflow.diagnostics import losses, style  # with matplotlib, which a short training does not wait for
+
+        table = losses.compute({self._name: pd.read_csv(self._history)})
+        style.save(losses.plot(table), self._history.with_name("losses.png"))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,22 @@ import numpy as np
 
 from cinnflow.simulation.prior import Prior
 from cinnflow.store.layout import (
+    LENGTH,
     RECORDS,
     SEED,
     STATUS,
     ArraySpec,
     Store,
     StoreError,
+    context_spec,
     data_spec,
     group_metadata,
     place,
     theta_spec,
 )
+
+SOURCE = "source"
+"""The part of a fingerprint that tells simulations made elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Description:
         data: shape of each array that one simulation gives, by name.
         batch_size: simulations in a batch.
         fingerprint: digest of each part of what a simulation means.
+        context: shape of each context of a simulation, by name.
+        padded: names of the data whose first axis varies; their shape is that of the longest.
     """
 
     parameters: list[str]
@@ -46,12 +53,20 @@ class Description:
     data: dict[str, list[int]]
     batch_size: int
     fingerprint: dict[str, str]
+    context: dict[str, list[int]] = field(default_factory=dict)
+    padded: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
-        cls, prior: Prior, data: Mapping[str, tuple[int, ...]], batch_size: int, fingerprint: Mapping[str, str]
+        cls,
+        prior: Prior,
+        data: Mapping[str, tuple[int, ...]],
+        batch_size: int,
+        fingerprint: Mapping[str, str],
+        context: Mapping[str, tuple[int, ...]] | None = None,
+        padded: Sequence[str] = (),
     ) -> Description:
-        """The description of a prior's simulations that give data of these shapes."""
+        """The description of a prior's simulations that give data, and have contexts, of these shapes."""
         return cls(
             list(prior.names),
             [float(bound) if np.isfinite(bound) else None for bound in prior.lower],
@@ -59,6 +74,8 @@ class Description:
             {name: list(shape) for name, shape in data.items()},
             batch_size,
             dict(fingerprint),
+            {name: list(shape) for name, shape in (context or {}).items()},
+            list(padded),
         )
 
     @property
@@ -69,10 +86,17 @@ class Description:
         return np.array(lower), np.array(upper)
 
     @property
+    def imported(self) -> bool:
+        """Whether the simulations were made elsewhere, so that none of them can be run again."""
+        return SOURCE in self.fingerprint
+
+    @property
     def trained(self) -> list[ArraySpec]:
         """The arrays that training reads, and that manifests therefore list."""
+        context = [context_spec(name, tuple(shape)) for name, shape in self.context.items()]
         data = [data_spec(name, tuple(shape)) for name, shape in self.data.items()]
-        return [theta_spec(len(self.parameters)), *data, SEED, STATUS]
+        length = [LENGTH] if self.padded else []
+        return [theta_spec(len(self.parameters)), *context, *data, *length, SEED, STATUS]
 
     @property
     def arrays(self) -> list[ArraySpec]:
@@ -106,7 +130,10 @@ def read_description(store: Store) -> Description | None:
 
 def write_description(store: Store, description: Description, temporary: Path) -> None:
     """Writes the description, unless another batch has done so: the first one holds for all."""
-    attributes: dict[str, Any] = {"cinnflow": asdict(description)}
+    # What a store has none of does not stand there: one without contexts reads as it did before there were any.
+    optional = ("context", "padded")
+    about = {name: value for name, value in asdict(description).items() if value or name not in optional}
+    attributes: dict[str, Any] = {"cinnflow": about}
     store.path.mkdir(parents=True, exist_ok=True)
     place(temporary, group_metadata(attributes), temporary.with_suffix(".temporary"))
     with contextlib.suppress(FileExistsError):

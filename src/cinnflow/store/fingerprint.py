@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cinnflow.simulation.model_file import Model, ModelError
+from cinnflow.store.description import SOURCE
+from cinnflow.store.source import Source
 
 _DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "__import__", "importlib", "getattr"}
 """Names through which code may reach what no static reading shows: where it uses them, all of the file counts."""
@@ -28,8 +30,9 @@ class Fingerprint:
     """What a simulation means, part by part.
 
     Args:
-        model: the model's name.
-        parts: a digest for each part: `code: draw()`, `file: epidemic.py`, `option: n_obs`, `seed`.
+        model: the model's name, or that of the file that simulations made elsewhere stand in.
+        parts: a digest for each part: `code: draw()`, `file: epidemic.py`, `option: n_obs`, `seed`; of simulations made
+            elsewhere `source`, `parameters` and `test`.
     """
 
     model: str
@@ -75,8 +78,18 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
     return Fingerprint(model.name, dict(sorted(parts.items())))
 
 
-def code_digest(path: Path, roots: tuple[str, ...]) -> str:
+def source_fingerprint(source: Source, held_out: int) -> Fingerprint:
+    """The fingerprint of simulations made elsewhere: their bytes, what is called what, and which are held out."""
+    support = [source.names, source.lower.tolist(), source.upper.tolist()]
+    with source.path.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    return Fingerprint(source.name, {"parameters": _sha(json.dumps(support)), SOURCE: content, "test": str(held_out)})
+
+
+def code_digest(path: Path | None, roots: tuple[str, ...]) -> str:
     """Digest of the code that some functions or values of a model file reach; of nothing where it has none of them."""
+    if path is None:
+        return ""
     return _sha(json.dumps(_code(path, roots), sort_keys=True))[:8]
 
 

@@ -16,12 +16,13 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from cinnflow.simulation.outcome import Outcome, Status
+from cinnflow.store.layout import StoreError
 
 _HEADER = struct.Struct("<II")
 _SYNC_EVERY = 1.0
@@ -37,12 +38,14 @@ class Entry:
         seed: its seed.
         theta: its parameters (parameters,).
         outcome: what became of it.
+        context: what else it depended on, by name.
     """
 
     index: int
     seed: int
     theta: np.ndarray
     outcome: Outcome
+    context: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Journal:
@@ -85,6 +88,9 @@ def open_journal(path: Path, waiting: Callable[[], None] = lambda: None) -> Iter
     Args:
         path: the journal; it and its folder are made where they are missing.
         waiting: called once before a wait.
+
+    Raises:
+        StoreError: when the file system takes no locks.
     """
     while True:
         try:
@@ -93,11 +99,9 @@ def open_journal(path: Path, waiting: Callable[[], None] = lambda: None) -> Iter
         except FileNotFoundError:  # a process that has just committed took the folder away
             continue
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path):
                 waiting()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _lock(descriptor, fcntl.LOCK_EX, path)
             # Who had the lock before may have committed the batch and deleted the file that is open here.
             if os.fstat(descriptor).st_nlink:
                 yield Journal(path, descriptor)
@@ -121,12 +125,27 @@ def is_running(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, path)
     finally:
         os.close(descriptor)
-    return False
+
+
+def _lock(descriptor: int, kind: int, path: Path) -> bool:
+    """Locks an open file; whether that was possible without a wait that was not asked for.
+
+    Raises:
+        StoreError: when the file system takes no locks.
+    """
+    try:
+        fcntl.flock(descriptor, kind)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be locked ({error.strerror}): let `results` lie on a file system that takes locks for all "
+            "hosts that share it: NFS does, and Lustre where it is mounted with the option flock"
+        ) from error
+    return True
 
 
 def _encode(entry: Entry) -> bytes:
@@ -141,8 +160,9 @@ def _encode(entry: Entry) -> bytes:
         "exit_code": outcome.exit_code,
         "message": outcome.message,
         "shapes": {name: array.shape for name, array in outcome.data.items()},
+        "context": {name: array.shape for name, array in entry.context.items()},
     }
-    arrays = [entry.theta, *outcome.data.values()]
+    arrays = [entry.theta, *outcome.data.values(), *entry.context.values()]
     body = json.dumps(about).encode() + b"\n" + b"".join(np.asarray(array, "<f8").tobytes() for array in arrays)
     return _HEADER.pack(len(body), zlib.crc32(body)) + body
 
@@ -152,14 +172,16 @@ def _decode(body: bytes) -> Entry:
     about = json.loads(line)
     values = np.frombuffer(numbers, "<f8").astype(np.float64)
     theta, values = np.split(values, [about["parameters"]])
-    data = {}
-    for name, shape in about["shapes"].items():
-        array, values = np.split(values, [int(np.prod(shape))])
-        data[name] = array.reshape(shape)
+    data, context = {}, {}
+    # Journals of earlier versions know no contexts.
+    for shapes, arrays in ((about["shapes"], data), (about.get("context", {}), context)):
+        for name, shape in shapes.items():
+            array, values = np.split(values, [int(np.prod(shape))])
+            arrays[name] = array.reshape(shape)
     outcome = Outcome(
         Status(about["status"]), data, about["seconds"], about["attempts"], about["exit_code"], about["message"]
     )
-    return Entry(about["index"], about["seed"], theta, outcome)
+    return Entry(about["index"], about["seed"], theta, outcome, context)
 
 
 def _scan(content: bytes) -> tuple[list[Entry], int]:

@@ -4,7 +4,9 @@
         zarr.json                              what the simulations are: names, bounds, shapes, fingerprint
         round-0/zarr.json, theta/zarr.json     written by the seal alone
         round-0/theta/c/<batch>/0              one chunk a batch
-        round-0/data/<name>/c/<batch>/0/...
+        round-0/data/<name>/c/<batch>/0/...    padded with NaN up to the simulator's max_length, where it declares one
+        round-0/length/c/<batch>               how long each simulation's data are, where they are padded
+        round-0/context/<name>/c/<batch>/0/... what a simulation depends on beside theta, where it has contexts
         round-0/status/c/<batch>               the batch's commit record
     results/simulations/<model>-<fingerprint>.scratch/<split>/<batch>/      a running batch: journal, working folders
 
@@ -76,6 +78,11 @@ class ArraySpec:
         )
 
     @property
+    def of_output(self) -> bool:
+        """Whether it holds what simulations gave, and not what they were given."""
+        return self.name == "length" or self.name.startswith("data/")
+
+    @property
     def chunk_suffix(self) -> str:
         """What follows a batch's number in the path of its chunk."""
         return "/0" * len(self.shape)
@@ -83,6 +90,8 @@ class ArraySpec:
 
 STATUS = ArraySpec("status", "uint8", fill=UNKNOWN_STATUS)
 SEED = ArraySpec("seed", "int64", fill=-1)
+LENGTH = ArraySpec("length", "int32")
+"""Length of the first axis of the data that vary; 0 for a simulation that failed."""
 RECORDS = (
     ArraySpec("seconds", "float64", fill=np.nan),
     ArraySpec("attempts", "int16"),
@@ -101,6 +110,12 @@ def data_spec(name: str, shape: tuple[int, ...]) -> ArraySpec:
     """Specification of one array of simulated data."""
     dims = tuple(f"{name}_{axis}" for axis in range(len(shape)))
     return ArraySpec(f"data/{name}", "float64", shape, dims, np.nan)
+
+
+def context_spec(name: str, shape: tuple[int, ...]) -> ArraySpec:
+    """Specification of the array of one context."""
+    dims = tuple(f"{name}_{axis}" for axis in range(len(shape)))
+    return ArraySpec(f"context/{name}", "float64", shape, dims, np.nan)
 
 
 def encode(spec: ArraySpec, values: np.ndarray) -> bytes:
@@ -152,16 +167,17 @@ def split_metadata(specs: Sequence[ArraySpec], simulations: int, batch_size: int
         dimension_names=("parameter",),
     )
     coordinate[...] = np.array(names, dtype=object)
-    keys = ["zarr.json", "data/zarr.json", *(f"{spec.name}/zarr.json" for spec in specs)]
-    _consolidate(memory, "data")
-    _consolidate(memory, "")
+    groups = sorted({spec.name.split("/")[0] for spec in specs if "/" in spec.name})
+    for group in [*groups, ""]:
+        _consolidate(memory, group)
+    keys = ["zarr.json", *(f"{name}/zarr.json" for name in [*groups, *(spec.name for spec in specs)])]
     return {key: _bytes(memory, key) for key in [*keys, "parameter/zarr.json", "parameter/c/0"]}
 
 
 def consolidated_metadata(root: Path) -> bytes:
     """The root group's zarr.json, with the metadata of every sealed split in it, so that one read opens a store."""
     memory = zarr.storage.MemoryStore()
-    for pattern in ("zarr.json", "*/zarr.json", "*/*/zarr.json", "*/data/*/zarr.json"):
+    for pattern in ("zarr.json", "*/zarr.json", "*/*/zarr.json", "*/*/*/zarr.json"):
         for path in sorted(root.glob(pattern)):
             buffer = default_buffer_prototype().buffer.from_bytes(path.read_bytes())
             sync(memory.set(path.relative_to(root).as_posix(), buffer))

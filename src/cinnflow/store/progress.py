@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch
 from cinnflow.store.journal import is_running, read_journal
-from cinnflow.store.layout import STATUS, Store, decode
+from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store, decode
 
 LATELY = 600.0
 """Seconds over which the pace of a running study is taken."""
@@ -22,10 +28,11 @@ def progress_line(batch: Batch, batches: int) -> str:
         batch: the batch.
         batches: how many the study wants of its split.
     """
-    folder = batch.store.path / batch.split / "status/c"
-    times = sorted(
-        (folder / str(number)).stat().st_mtime for number in batch.store.committed(batch.split) if number < batches
-    )
+    # Every job of a store looks at all of its records: one pass over the folder.
+    with os.scandir(batch.store.path / batch.split / "status/c") as records:
+        times = sorted(
+            record.stat().st_mtime for record in records if record.name.isdigit() and int(record.name) < batches
+        )
     line = f"{batch.split}: {len(times) * batch.size} of {batches * batch.size} simulations"
     # The pace of the last batches, not of those from a run long ago.
     recent = times[-8:]
@@ -41,6 +48,18 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def time_of_files(folder: Path) -> float:
+    """The time by the clock that stamps a folder's files, in seconds since the epoch.
+
+    On a file system that hosts share, it is not always that of the host that asks.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:  # not there yet, or not ours to write to
+        return time.time()
 
 
 @dataclass(frozen=True)
@@ -84,25 +103,29 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
         split: which split.
         batches: batches that the study wants.
         batch_size: simulations in each.
-        now: the time, in seconds since the epoch.
+        now: the time by the clock of the store's files, in seconds since the epoch.
     """
     ended: Counter[Status] = Counter()
     moments: list[tuple[float, int]] = []
-    committed = running = 0
+    committed = running = nothing = 0
     for number in range(batches):
         # The journal first: a batch that is committed meanwhile has its record by the time that its journal goes.
         journal = Batch(store, split, number, batch_size).journal
         journalled = {entry.index: entry.outcome.status for entry in read_journal(journal)}
         record = store.chunk(split, STATUS, number)
-        if record.exists():
-            committed += 1
-            ended.update(Status(int(code)) for code in decode(STATUS, record.read_bytes(), batch_size))
-            moments.append((record.stat().st_mtime, batch_size))
-        elif journalled:
+        try:
+            codes, moment = decode(STATUS, record.read_bytes(), batch_size), record.stat().st_mtime
+        except FileNotFoundError:
+            running += is_running(journal)
             ended.update(journalled.values())
-            with contextlib.suppress(FileNotFoundError):
-                moments.append((journal.stat().st_mtime, len(journalled)))
-        running += not record.exists() and is_running(journal)
+            if journalled:
+                with contextlib.suppress(FileNotFoundError):
+                    moments.append((journal.stat().st_mtime, len(journalled)))
+        else:
+            committed += 1
+            ended.update(Status(int(code)) for code in codes if code != UNKNOWN_STATUS)
+            nothing += int(np.count_nonzero(codes == UNKNOWN_STATUS))
+            moments.append((moment, batch_size))
     recent = [(moment, count) for moment, count in moments if now - moment < LATELY]
     span = now - min((moment for moment, _ in recent), default=now)
     # The first batch of the span ended when the span began, so it tells nothing of the pace.
@@ -112,7 +135,7 @@ def split_progress(store: Store, split: str, batches: int, batch_size: int, now:
         batches,
         committed,
         running,
-        batches * batch_size,
+        batches * batch_size - nothing,
         {status.label: count for status, count in sorted(ended.items())},
         finished / span if finished and span > 0 else None,
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import zarr
 
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.description import read_description
-from cinnflow.store.layout import Store, StoreError
+from cinnflow.simulation.padding import MASK, mask_of
+from cinnflow.store.description import Description, read_description
+from cinnflow.store.layout import LENGTH, SEED, STATUS, Store, StoreError
 from cinnflow.store.seal import Manifest, check_digests
 
 
@@ -24,7 +25,10 @@ class Simulations:
         lower: their lower bounds (parameters,).
         upper: their upper bounds (parameters,).
         theta: parameters (n, parameters).
-        data: arrays by name, first axis n.
+        data: arrays by name, first axis n; those that vary in length are filled up with zeros.
+        context: contexts by name, first axis n.
+        lengths: length of each simulation's data (n,), where they vary; else None.
+        padded: names of the data that vary in length.
     """
 
     names: list[str]
@@ -32,6 +36,51 @@ class Simulations:
     upper: np.ndarray
     theta: np.ndarray
     data: dict[str, np.ndarray]
+    context: dict[str, np.ndarray] = field(default_factory=dict)
+    lengths: np.ndarray | None = None
+    padded: tuple[str, ...] = ()
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Simulations]) -> Simulations:
+        """Simulations of one store, one after the other."""
+        first = parts[0]
+        return replace(
+            first,
+            theta=np.concatenate([part.theta for part in parts]),
+            data={name: np.concatenate([part.data[name] for part in parts]) for name in first.data},
+            context={name: np.concatenate([part.context[name] for part in parts]) for name in first.context},
+            lengths=None if first.lengths is None else np.concatenate([part.lengths for part in parts]),
+        )
+
+    def taken(self, rows: np.ndarray) -> Simulations:
+        """Some of them, by their numbers or by whether each is wanted."""
+        return replace(
+            self,
+            theta=self.theta[rows],
+            data={name: values[rows] for name, values in self.data.items()},
+            context={name: values[rows] for name, values in self.context.items()},
+            lengths=None if self.lengths is None else self.lengths[rows],
+        )
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each array and context of one simulation, by name; of those that vary in length, the longest."""
+        return {name: values.shape[1:] for name, values in {**self.data, **self.context}.items()}
+
+    @property
+    def length_contexts(self) -> list[str]:
+        """Names of contexts that are the length of the data in every simulation: data tell them by themselves."""
+        if self.lengths is None:
+            return []
+        return [name for name, values in self.context.items() if np.array_equal(values, self.lengths)]
+
+    @property
+    def conditions(self) -> dict[str, np.ndarray]:
+        """What a posterior depends on: data, contexts and, where lengths vary, a boolean `mask` of what is there."""
+        conditions = {**self.data, **self.context}
+        if self.lengths is not None:
+            conditions[MASK] = mask_of(self.lengths, self.data[self.padded[0]].shape[1])
+        return conditions
 
 
 @dataclass(frozen=True)
@@ -63,21 +112,31 @@ def read_simulations(folder: Path, manifests: Sequence[Manifest]) -> Simulations
     description = read_description(store)
     if description is None:
         raise StoreError(f"there is no store {store.path}: start snakemake again, which makes it")
-    lower, upper = description.bounds
-    theta, data = [], {name: [] for name in description.data}
+    specs = [spec.name for spec in description.trained if spec not in (SEED, STATUS)]
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in specs}
     for manifest in manifests:
         check_digests(store, manifest, description)
         group = zarr.open_group(store.path / manifest.split, mode="r")
         ok = _read(group, "status", manifest) == Status.OK
-        theta.append(_read(group, "theta", manifest)[ok])
-        for name, arrays in data.items():
-            arrays.append(_read(group, f"data/{name}", manifest)[ok])
+        for name, arrays in parts.items():
+            arrays.append(_read(group, name, manifest)[ok])
+    return simulations_of(description, {name: np.concatenate(arrays) for name, arrays in parts.items()})
+
+
+def simulations_of(description: Description, found: dict[str, np.ndarray]) -> Simulations:
+    """Simulations from the arrays of a split (n, ...), by their names in the store."""
+    lengths = found.get(LENGTH.name)
+    data = {name: found[f"data/{name}"] for name in description.data}
+    for name in description.padded:
+        data[name][~mask_of(lengths, data[name].shape[1])] = 0
     return Simulations(
         description.parameters,
-        lower,
-        upper,
-        np.concatenate(theta),
-        {name: np.concatenate(arrays) for name, arrays in data.items()},
+        *description.bounds,
+        found["theta"],
+        data,
+        {name: found[f"context/{name}"] for name in description.context},
+        lengths,
+        tuple(description.padded),
     )
 
 

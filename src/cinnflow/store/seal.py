@@ -18,11 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from cinnflow.simulation.folder_lock import alone_in
+from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.batch import Batch, decode_batch
+from cinnflow.store.batch import Batch, clear_scratch, decode_batch
 from cinnflow.store.description import Description, read_description
-from cinnflow.store.layout import STATUS, ArraySpec, Store, StoreError, consolidated_metadata, place, split_metadata
+from cinnflow.store.layout import (
+    STATUS,
+    UNKNOWN_STATUS,
+    ArraySpec,
+    Store,
+    StoreError,
+    consolidated_metadata,
+    place,
+    split_metadata,
+)
 
 EXCERPT_LINES = 5
 GO_ON = (
@@ -54,7 +63,7 @@ class Manifest:
     @property
     def simulations(self) -> int:
         """Simulations of the split, failed ones included."""
-        return self.batches * self.batch_size
+        return sum(self.counts.values())
 
     @property
     def failed_share(self) -> float:
@@ -153,18 +162,24 @@ def seal(
         for name in columns:
             found[name].append(values[name])
     status, messages, seconds, attempts = (np.concatenate(found[name]) for name in columns)
+    # Simulations made elsewhere may end within a batch, whose chunks are whole even so.
+    there = status != UNKNOWN_STATUS
+    status, messages, seconds, attempts = status[there], messages[there], seconds[there], attempts[there]
     counts = {kind.label: int(np.count_nonzero(status == kind)) for kind in Status}
     if description is None and counts[Status.OK.label]:
         raise StoreError(
             f"{store.path}/zarr.json is missing: delete one commit record, "
             f"{store.chunk(split, STATUS, 0)}, and start snakemake again: that batch runs again and writes it anew"
         )
-    if description is None or _failed_share(counts) > max_failed:
-        raise StoreError(_too_many_failures(split, counts, max_failed, status, messages, options))
+    if description is None or not counts[Status.OK.label] or _failed_share(counts) > max_failed:
+        imported = description is not None and description.imported
+        raise StoreError(_too_many_failures(split, counts, max_failed, status, messages, options, imported))
     digests = {
         spec.name: [chunk_digest(store, split, spec, batch) for batch in range(batches)] for spec in description.trained
     }
-    _write_metadata(store, split, description, batches * batch_size)
+    _write_metadata(store, split, description, len(status))
+    for number in range(batches):
+        clear_scratch(Batch(store, split, number, batch_size))
     manifest = Manifest(store.name, split, batches, batch_size, counts, digests)
     return manifest, Effort(float(np.nansum(seconds)), int(attempts.sum()))
 
@@ -178,12 +193,16 @@ def check_digests(store: Store, manifest: Manifest, description: Description) ->
     for spec in description.trained:
         for batch, digest in enumerate(manifest.chunks[spec.name]):
             if chunk_digest(store, manifest.split, spec, batch) != digest:
-                path = store.chunk(manifest.split, spec, batch)
-                raise StoreError(
-                    f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
-                    "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
-                    f"stands there now is right, delete the study's manifest of {manifest.split} to seal and train anew"
-                )
+                raise changed_chunk(store.chunk(manifest.split, spec, batch), manifest)
+
+
+def changed_chunk(path: Path, manifest: Manifest) -> StoreError:
+    """What is said of a chunk whose bytes are not those that were sealed."""
+    return StoreError(
+        f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
+        "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
+        f"stands there now is right, delete the study's manifest of {manifest.split} to seal and train anew"
+    )
 
 
 def provenance(effort: Effort, command: str) -> dict[str, Any]:
@@ -217,7 +236,7 @@ def chunk_digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str |
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:
     """Writes the split's zarr.json files for at least this many simulations; they never shrink."""
     temporary = store.path / ".sealing"
-    with alone_in(store.path):
+    with alone_with(store.path / "zarr.json"):
         root = store.path / split
         with contextlib.suppress(FileNotFoundError):
             simulations = max(simulations, _sealed_simulations(root / "status/zarr.json"))
@@ -248,6 +267,7 @@ def _too_many_failures(
     status: np.ndarray,
     messages: np.ndarray,
     options: str,
+    imported: bool,
 ) -> str:
     """What a user needs to decide what to do about failures."""
     reasons = ", ".join(f"{count} {label}" for label, count in counts.items() if count and label != Status.OK.label)
@@ -257,11 +277,13 @@ def _too_many_failures(
     ]
     retried = ",".join(Status(kind).name.lower() for kind in np.unique(status[status != Status.OK]))
     some = counts[Status.OK.label] > 0
+    again = f"To run them again:  cinnflow retry{options} --reason {retried}"
+    mend = "They were made elsewhere: mend them in the file simulations.source, or leave them out there."
     return (
         f"{split} does not seal: {_failed_share(counts):.1%} of its {len(status)} simulations failed ({reasons}), "
         + (f"more than simulations.max_failed: {max_failed:g} allows.\n" if some else "so there is nothing to learn.\n")
         + "\n".join(examples)
-        + f"\nTo run them again:  cinnflow retry{options} --reason {retried}"
+        + f"\n{mend if imported else again}"
         + (GO_ON if some else "")
     )
 

@@ -107,12 +107,17 @@ def _problem(batch: Batch, description: Description | None, listing: list[tuple[
 def _entry(batch: Batch, values: dict[str, np.ndarray], row: int, description: Description | None) -> Entry:
     status = Status(int(values["status"][row]))
     names = description.data if description and status is Status.OK else {}
+    padded = description.padded if description else []
+    # The journal holds what the simulator gave, without what fills it up.
+    data = {name: values[f"data/{name}"][row] for name in names}
+    data = {name: array[: values["length"][row]] if name in padded else array for name, array in data.items()}
     outcome = Outcome(
         status,
-        {name: values[f"data/{name}"][row] for name in names},
+        data,
         float(values["seconds"][row]),
         int(values["attempts"][row]),
         int(values["exit_code"][row]),
         str(values["message"][row]),
     )
-    return Entry(batch.indices[row], int(values["seed"][row]), values["theta"][row], outcome)
+    context = {name: values[f"context/{name}"][row] for name in (description.context if description else {})}
+    return Entry(batch.indices[row], int(values["seed"][row]), values["theta"][row], outcome, context)

@@ -1,27 +1,50 @@
-"""Where the batches of an epoch come from when the simulations are in memory."""
+"""Where the batches of an epoch come from: what every source of them offers, and simulations that are in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
 
+Arrays = dict[str, np.ndarray]
 Block = tuple[Mapping[str, tf.Tensor], np.ndarray]
+"""Prepared simulations, and the rows (updates, batch size) of them that make up each batch."""
+
+_ELEMENTS_STEP = 16
+
+
+class Batches(Protocol):
+    """A regime's source of batches. An epoch depends on the seed and its number alone, whatever ran before it."""
+
+    batch_size: int
+    updates_per_epoch: int
+    elements: int
+    """Number of elements that sets are padded to so far."""
+
+    def epoch(self, number: int) -> Iterator[Block]:
+        """Blocks of at most `UPDATES_PER_CALL` updates."""
+
+    def digest(self) -> str:
+        """What tells these batches from others."""
 
 
 class InMemoryBatches:
     """Batches of a pool of prepared simulations, shuffled as a whole anew for each epoch.
 
-    An epoch's order depends on the seed and the epoch's number alone. Simulations that fill no batch sit it out.
+    Simulations that fill no batch sit the epoch out.
 
     Args:
         pool: prepared simulations, by name, first axis the simulations.
         batch_size: simulations in a batch; all of them when there are fewer.
         seed: seed of the order.
     """
+
+    elements = 0
 
     def __init__(self, pool: Mapping[str, tf.Tensor], batch_size: int, seed: int) -> None:
         self.pool = pool
@@ -34,9 +57,58 @@ class InMemoryBatches:
         return self.count // self.batch_size
 
     def epoch(self, number: int) -> Iterator[Block]:
-        """Blocks of the pool and the rows (updates, batch size) of each batch in it."""
         updates = self.updates_per_epoch
         order = np.random.default_rng([self.seed, number]).permutation(self.count)
         rows = order[: updates * self.batch_size].reshape(updates, self.batch_size)
         for start in range(0, updates, UPDATES_PER_CALL):
             yield self.pool, rows[start : start + UPDATES_PER_CALL]
+
+    def digest(self) -> str:
+        return f"{type(self).__name__} {self.batch_size} {self.seed} {digest_of(self.pool)}"
+
+
+def digest_of(arrays: Mapping[str, tf.Tensor]) -> str:
+    """A digest of arrays by name."""
+    found = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def finite_rows(arrays: Arrays) -> np.ndarray:
+    """Which simulations (n,) are finite in all of their arrays."""
+    count = len(arrays["parameters"])
+    return np.all([np.isfinite(array.reshape(count, -1)).all(axis=1) for array in arrays.values()], axis=0)
+
+
+def pad_and_stack(batches: Sequence[Arrays], elements: int = 0) -> Arrays:
+    """Batches one after the other; where their numbers of elements differ, padded with zeros under a mask.
+
+    Args:
+        batches: configured arrays, by name.
+        elements: a number of elements to pad to at least; 0 where they never differed.
+    """
+    lengths = {batch["summary_conditions"].shape[1] for batch in batches if "summary_conditions" in batch}
+    if elements or len(lengths) > 1:
+        # In steps, so that a slightly longer batch does not ask for a new compilation.
+        longest = max(elements, -(-max(lengths) // _ELEMENTS_STEP) * _ELEMENTS_STEP)
+        batches = [_padded(batch, longest) for batch in batches]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def repeat_rows(arrays: Mapping[str, np.ndarray], count: int) -> Arrays:
+    """The first `count` rows; where there are fewer, they are repeated, so that nothing is compiled anew."""
+    rows = np.resize(np.arange(len(next(iter(arrays.values())))), count)
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+def _padded(batch: Arrays, elements: int) -> Arrays:
+    conditions = batch["summary_conditions"]
+    missing = elements - conditions.shape[1]
+    mask = batch.get("summary_mask", np.ones(conditions.shape[:2], bool))
+    return {
+        **batch,
+        "summary_conditions": np.pad(conditions, ((0, 0), (0, missing), (0, 0))),
+        "summary_mask": np.pad(mask, ((0, 0), (0, missing))),
+    }

@@ -1,36 +1,31 @@
-"""The loop over epochs that every regime shares: updates, validation, early stopping, best weights."""
+"""The loop over epochs that every regime shares: updates, validation, early stopping, best weights, checkpoints."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+import cinnflow
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.training.batches import Block
+from cinnflow.training.batches import Batches, digest_of
+from cinnflow.training.checkpoint import Checkpoint
 from cinnflow.training.compiled_updates import CompiledUpdates
+from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
 
 log = logging.getLogger(__name__)
 
 _VALIDATED_AT_ONCE = 2048
-
-
-class TrainingError(RuntimeError):
-    """Training that came to nothing; the message says what was seen."""
-
-
-class Batches(Protocol):
-    """A regime's source of batches."""
-
-    updates_per_epoch: int
-
-    def epoch(self, number: int) -> Iterator[Block]: ...
+_RISE = 2.0
+"""Nats, beside one for each parameter, that the loss may lie above its lowest before training counts as diverging."""
+_FIRST_UPDATES = 10
 
 
 class Epochs:
@@ -38,7 +33,10 @@ class Epochs:
 
     The learning rate follows a cosine from its first value to zero. Where there are validation data, the weights with
     the lowest validation loss are the ones that stay, and training stops after `patience` epochs without a lower one.
-    A loss that is not finite ends training in the same way.
+    A loss that is not finite, or that rises far above what it has been, ends training in the same way.
+
+    On one machine, with the same number of threads and versions of the packages, a training that was killed and taken
+    up again ends with the same bits as one that was not.
 
     Args:
         posterior: what is trained; adapted to the data already.
@@ -48,6 +46,8 @@ class Epochs:
         validation: prepared simulations that are never trained on, or None.
         patience: epochs without improvement after which training stops, or None.
         history: where epochs are written.
+        checkpoint: a file for the state, or None.
+        meaning: what training depends on beside these arguments: with it, a checkpoint is told from those of others.
     """
 
     def __init__(
@@ -59,6 +59,8 @@ class Epochs:
         validation: Mapping[str, tf.Tensor] | None = None,
         patience: int | None = None,
         history: History | None = None,
+        checkpoint: Path | None = None,
+        meaning: str = "",
     ) -> None:
         self.posterior = posterior
         self.batches = batches
@@ -72,44 +74,84 @@ class Epochs:
         self.best_loss = np.inf
         self.best_epoch = 0
         self.best_weights = self._weights()
+        self.lowest_loss = np.inf
+        self.ended = ""
+        self.checkpoint = checkpoint and Checkpoint(checkpoint, self._key(learning_rate, meaning))
 
-    def run(self, on_epoch: Callable[[Epoch], None] | None = None) -> History:
-        """Trains to the end, and leaves the best weights in the posterior.
+    def run(
+        self,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        on_updates: Callable[[int, float], None] | None = None,
+    ) -> History:
+        """Trains to the end, and leaves the best weights in the posterior; `ended` then says why it is the end.
+
+        Args:
+            on_epoch: called after each epoch.
+            on_updates: called with the number of updates so far and the loss of the latest, several times an epoch.
 
         Raises:
-            TrainingError: where the loss was not finite before one epoch was complete.
+            TrainingError: where the loss was not finite, or rose, before one epoch was complete.
         """
-        for number in range(len(self.history.epochs) + 1, self.epochs + 1):
-            epoch = self._train(number)
-            if not (np.isfinite(epoch.loss) and (self.validation is None or np.isfinite(epoch.validation_loss))):
-                self._give_up(epoch)
-                break
-            self.history.append(epoch)
-            if self.validation is None or epoch.validation_loss < self.best_loss:
-                self.best_loss, self.best_epoch = epoch.validation_loss, number
-                self.best_weights = self._weights()
-            if on_epoch is not None:
-                on_epoch(epoch)
-            if self.patience is not None and number - self.best_epoch >= self.patience:
-                log.info("no lower validation loss for %d epochs: stopping after epoch %d", self.patience, number)
-                break
-        self._restore()
+        self._take_up()
+        while not self.ended:
+            number = len(self.history.epochs) + 1
+            if number > self.epochs:
+                self.ended = f"all {self.epochs} epochs"
+            elif self.patience is not None and number - 1 - self.best_epoch >= self.patience:
+                self.ended = f"no lower validation loss for {self.patience} epochs"
+            elif (epoch := self._train(number, on_updates)) is not None:
+                self.history.append(epoch)
+                if self.validation is None or epoch.validation_loss < self.best_loss:
+                    self.best_loss, self.best_epoch = epoch.validation_loss, number
+                    self.best_weights = self._weights()
+                if self.checkpoint and (self.checkpoint.due or number == self.epochs):
+                    self.checkpoint.write(self._state())
+                if on_epoch is not None:
+                    on_epoch(epoch)
+        log.info("training ended after epoch %d: %s", len(self.history.epochs), self.ended)
+        self._restore_best()
         return self.history
 
-    def _train(self, number: int) -> Epoch:
+    def _train(self, number: int, on_updates: Callable[[int, float], None] | None) -> Epoch | None:
+        """One epoch; None where training breaks down in it."""
         start = time.perf_counter()
-        losses = []
+        losses: list[np.ndarray] = []
+        done = (number - 1) * self.batches.updates_per_epoch
         for pool, rows in self.batches.epoch(number):
             losses.append(self.updates(pool, rows))
+            done += len(rows)
             if not np.all(np.isfinite(losses[-1])):
                 break
-        return Epoch(
+            if on_updates is not None:
+                on_updates(done, float(np.mean(losses[-1])))
+        found = np.concatenate(losses)
+        epoch = Epoch(
             epoch=number,
-            loss=float(np.mean(np.concatenate(losses))),
+            loss=float(np.mean(found)),
             validation_loss=self._validate(),
             learning_rate=float(self.optimizer.learning_rate),
             seconds=time.perf_counter() - start,
         )
+        if number == 1:
+            self.lowest_loss = float(np.median(found[:_FIRST_UPDATES]))
+        typical = float(np.median(found))
+        trouble = self._trouble(epoch, typical)
+        if trouble:
+            self._give_up(f"{trouble}, in epoch {number}")
+            return None
+        self.lowest_loss = min(self.lowest_loss, typical)
+        return epoch
+
+    def _trouble(self, epoch: Epoch, typical: float) -> str:
+        """What speaks against going on after an epoch, with the median of its updates' losses; empty where nothing."""
+        if not np.isfinite(epoch.loss):
+            return f"the loss is {epoch.loss}"
+        if self.validation is not None and not np.isfinite(epoch.validation_loss):
+            return f"the loss is {epoch.loss:.4g} and the validation loss {epoch.validation_loss}"
+        # The median, since one extreme simulation may make the mean of an epoch anything.
+        if typical > self.lowest_loss + _RISE + len(self.posterior.names):
+            return f"the loss diverges: it rose to {typical:.4g} nats, from {self.lowest_loss:.4g}"
+        return ""
 
     def _validate(self) -> float:
         if self.validation is None:
@@ -125,19 +167,69 @@ class Epochs:
     def _validation_loss(self, part: dict[str, tf.Tensor]) -> tf.Tensor:
         return self.posterior.compute_loss(part)
 
-    def _give_up(self, epoch: Epoch) -> None:
-        seen = f"loss {epoch.loss} and validation loss {epoch.validation_loss} in epoch {epoch.epoch}"
+    def _give_up(self, trouble: str) -> None:
         if not self.best_epoch:
-            self._restore()
+            self._restore_best()
             raise TrainingError(
-                f"training broke down before it got anywhere: {seen}; take a lower learning rate, or look for extreme "
-                "values in the simulations"
+                f"training broke down before it got anywhere: {trouble}; take a lower learning rate, or look for "
+                "extreme values in the simulations"
             )
-        log.warning("training broke down: %s; the weights of epoch %d are kept", seen, self.best_epoch)
+        self.ended = f"it broke down: {trouble}; the weights of epoch {self.best_epoch} are kept"
+        log.warning("training broke down: %s; the weights of epoch %d are kept", trouble, self.best_epoch)
 
     def _weights(self) -> list[np.ndarray]:
         return [weight.numpy() for weight in self.posterior.trainable_variables]
 
-    def _restore(self) -> None:
+    def _restore_best(self) -> None:
         for variable, value in zip(self.posterior.trainable_variables, self.best_weights, strict=True):
             variable.assign(value)
+
+    @property
+    def _variables(self) -> list[keras.Variable]:
+        """All that updates change: weights, what dropout and SoftFlow draw next, the optimizer's moments and step."""
+        return [*self.posterior.variables, *self.optimizer.variables]
+
+    def _key(self, learning_rate: float, meaning: str) -> str:
+        """All that a training depends on, so that no other one's checkpoint is taken for its own."""
+        start = {str(i): variable.numpy() for i, variable in enumerate(self._variables)}
+        parts = [
+            meaning,
+            f"{cinnflow.__version__} {tf.__version__} {keras.__version__} {tf.config.list_logical_devices()}",
+            f"{tf.config.threading.get_intra_op_parallelism_threads()} threads",
+            f"{self.epochs} {learning_rate} {self.patience}",
+            str(_without_names(self.posterior.get_config())),
+            self.batches.digest(),
+            digest_of(start),
+            "" if self.validation is None else digest_of(self.validation),
+        ]
+        return "\n".join(parts)
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {
+            **{f"variable-{i}": variable.numpy() for i, variable in enumerate(self._variables)},
+            **{f"best-{i}": weight for i, weight in enumerate(self.best_weights)},
+            **{f"history-{name}": np.array(column) for name, column in self.history.table().items()},
+            "best": np.array([self.best_loss, self.best_epoch, self.lowest_loss]),
+            "elements": np.array(self.batches.elements),
+        }
+
+    def _take_up(self) -> None:
+        """Goes on from the checkpoint, where there is one of this training."""
+        state = self.checkpoint.read() if self.checkpoint else {}
+        if not state:
+            return
+        for i, variable in enumerate(self._variables):
+            variable.assign(state[f"variable-{i}"])
+        self.best_weights = [state[f"best-{i}"] for i in range(len(self.best_weights))]
+        self.best_loss, self.lowest_loss = float(state["best"][0]), float(state["best"][2])
+        self.best_epoch = int(state["best"][1])
+        self.batches.elements = int(state["elements"])
+        self.history.restore({name: state[f"history-{name}"] for name in self.history.table()})
+        log.info("going on from the checkpoint after epoch %d", len(self.history.epochs))
+
+
+def _without_names(config: Any) -> Any:
+    """A configuration without the names that Keras counts up as it makes layers."""
+    if isinstance(config, Mapping):
+        return {key: _without_names(value) for key, value in config.items() if key != "name"}
+    return [_without_names(value) for value in config] if isinstance(config, list | tuple) else config

@@ -1,81 +1,177 @@
-"""A posterior from simulations that are there already."""
+"""A posterior as a configuration asks for it: from simulations that are there, or from a model that makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import Data, as_dict
 from cinnflow.networks.from_config import build_networks
-from cinnflow.training.history import Epoch
+from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.store.reader import Simulations
+from cinnflow.store.stored_simulations import StoredSimulations
+from cinnflow.training.batches import Arrays
+from cinnflow.training.defaults import complete_network, complete_training
+from cinnflow.training.errors import TrainingError
+from cinnflow.training.history import Epoch, History
+from cinnflow.training.memory import room_for_data
+from cinnflow.training.streamed_batches import StreamedBatches, samples
 from cinnflow.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came of a training.
+
+    Args:
+        posterior: with the weights of the lowest validation loss.
+        history: its epochs.
+        ended: why it came to its end.
+        streamed: whether simulations were read while it trained, as they do not fit into memory.
+    """
+
+    posterior: AmortizedPosterior
+    history: History
+    ended: str
+    streamed: bool
 
 
 def fit(
-    theta: np.ndarray,
-    data: Data,
+    source: Simulations | StoredSimulations | GenerativeModel,
     *,
-    names: Sequence[str],
-    lower: np.ndarray,
-    upper: np.ndarray,
     network: config.Network,
     training: config.Training,
     seed: int,
+    own_summary: Callable[..., keras.Layer] | None = None,
     warm_start: AmortizedPosterior | None = None,
+    memory: int | None = None,
+    workers: int | None = None,
     history_path: str | Path | None = None,
+    checkpoint_path: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> AmortizedPosterior:
-    """Trains a posterior on simulations.
+) -> Fit:
+    """Trains a posterior.
 
     Args:
-        theta: parameters (simulations, parameters), on their own scale.
-        data: an array or a dict of arrays, first axis the simulations.
-        names: the parameters' names.
-        lower: lower bounds (parameters,), −inf where there is none.
-        upper: upper bounds (parameters,), inf where there is none.
+        source: simulations; or for the regimes online and replay, a bound generative model.
         network: which networks.
         training: how they are trained.
-        seed: seed of initial weights, validation split, order of batches and dropout; the same seed gives the same
-            weights on one machine.
+        seed: seed of initial weights, validation split, order of batches, simulations and dropout; the same seed gives
+            the same weights on one machine with the same number of threads.
+        own_summary: what gives the summary network, where `network` names a class of the model file.
         warm_start: a posterior for the same parameters and data from which training goes on.
+        memory: bytes that may be used; stored simulations that do not fit are streamed. None: they all fit.
+        workers: processes that simulate; as for `Trainer`.
         history_path: a CSV file that is rewritten after each epoch.
+        checkpoint_path: a folder from which a training that was killed goes on.
         on_epoch: called after each epoch.
 
-    Returns:
-        The posterior with the weights of the lowest validation loss.
-
     Raises:
-        ValueError: for simulations that are not finite, or too few of them.
-        TrainingError: where the loss was not finite before one epoch was complete.
+        TrainingError: for simulations that are not finite, or too few of them, another model's `warm_start`, or where
+            the loss was not finite, or rose, before one epoch was complete.
     """
-    theta, data = np.asarray(theta, np.float64), as_dict(data)
-    _check_finite(theta, data)
-    held_out = _held_out(len(theta), training.validation_share, seed)
+    model = source if isinstance(source, GenerativeModel) else None
+    about = source if model is None else model.prior
+    count = 0 if model is not None else _count(source)
+    training = complete_training(training, count)
     posterior = warm_start
     if posterior is None:
-        inference_net, summary_net = build_networks(network, theta.shape[1], seed)
-        posterior = AmortizedPosterior(inference_net, summary_net, names=names, lower=lower, upper=upper)
-    elif posterior.names != list(names):
-        raise ValueError(
-            f"warm_start takes a posterior for the same parameters: it has {', '.join(posterior.names)}, and the "
-            f"simulations have {', '.join(names)}"
+        network = complete_network(network, training, count)
+        inference_net, summary_net = build_networks(network, len(about.names), seed, own_summary)
+        posterior = AmortizedPosterior(
+            inference_net,
+            summary_net,
+            names=about.names,
+            lower=about.lower,
+            upper=about.upper,
+            summary_loss_fun=network.summary_loss and network.summary_loss.upper(),
         )
+    elif posterior.names != list(about.names):
+        raise TrainingError(
+            f"a warm start takes a posterior for the same parameters: it has {', '.join(posterior.names)}, and the "
+            f"simulations have {', '.join(about.names)}"
+        )
+    chosen = training.model_dump(exclude_none=True, exclude={"ensemble"})
+    if warm_start is None:
+        chosen |= network.inference.model_dump(include={"dropout_prob", "kernel_regularizer"})
+    log.info("settings: %s", ", ".join(f"{name} {value}" for name, value in chosen.items()))
     trainer = Trainer(
-        posterior, default_lr=training.learning_rate, history_path=history_path, on_epoch=on_epoch, seed=seed
+        posterior,
+        model,
+        default_lr=training.learning_rate,
+        history_path=history_path,
+        checkpoint_path=checkpoint_path,
+        on_epoch=on_epoch,
+        simulation_workers=workers,
+        seed=seed,
     )
-    trainer.train_offline(
-        _rows(theta, data, ~held_out),
+    streamed = False
+    if model is not None:
+        history = _fit_simulating(trainer, training)
+    elif isinstance(source, StoredSimulations) and memory and count * source.bytes_each > room_for_data(memory):
+        streamed = True
+        log.info("%d simulations do not fit into %d MB and are streamed", count, memory // 10**6)
+        history = _fit_streamed(trainer, source, training, room_for_data(memory), seed)
+    else:
+        everything = source.read_all() if isinstance(source, StoredSimulations) else source
+        history = _fit_in_memory(trainer, everything, training, seed)
+    return Fit(posterior, history, trainer.ended, streamed)
+
+
+def _fit_simulating(trainer: Trainer, training: config.Training) -> History:
+    settings = {
+        "epochs": training.epochs,
+        "iterations_per_epoch": training.iterations_per_epoch,
+        "batch_size": training.batch_size,
+        "validation_sims": training.validation_sims,
+        "patience": training.patience or None,
+    }
+    if training.regime == "online":
+        return trainer.train_online(**settings)
+    return trainer.train_experience_replay(buffer_capacity=training.buffer_capacity, **settings)
+
+
+def _fit_in_memory(trainer: Trainer, simulations: Simulations, training: config.Training, seed: int) -> History:
+    _check_finite(simulations)
+    held_out = _held_out(len(simulations.theta), training.validation_share, seed)
+    return trainer.train_offline(
+        _as_simulated(simulations.taken(~held_out)),
         epochs=training.epochs,
         batch_size=training.batch_size,
-        validation_sims=_rows(theta, data, held_out),
-        patience=training.patience,
+        validation_sims=_as_simulated(simulations.taken(held_out)),
+        patience=training.patience or None,
     )
-    return posterior
+
+
+def _fit_streamed(
+    trainer: Trainer, simulations: StoredSimulations, training: config.Training, room: int, seed: int
+) -> History:
+    posterior = trainer.amortizer
+    held_out = _held_out(len(simulations), training.validation_share, seed)
+    sample, validation = samples(simulations, held_out, room // 2, seed)
+    if not posterior.adapted:
+        posterior.adapt(sample.theta, sample.conditions)
+
+    def configure(part: Simulations) -> Arrays:
+        _check_finite(part)
+        return {"parameters": part.theta, **posterior.configure(part.conditions)}
+
+    # Two pools, what is shuffled of one, and its arrays on their way to the networks.
+    batches = StreamedBatches(simulations, held_out, configure, posterior.prepare, training.batch_size, room, seed=seed)
+    return trainer.train_on(batches, training.epochs, configure(validation), training.patience or None)
+
+
+def _count(source: Simulations | StoredSimulations) -> int:
+    return len(source) if isinstance(source, StoredSimulations) else len(source.theta)
 
 
 def _held_out(simulations: int, share: float, seed: int) -> np.ndarray:
@@ -84,20 +180,20 @@ def _held_out(simulations: int, share: float, seed: int) -> np.ndarray:
     That does not depend on how many follow it: what one round has trained on, no later round takes for validation.
     """
     if simulations < 3:
-        raise ValueError(f"training takes at least 3 simulations, got {simulations}")
+        raise TrainingError(f"training takes at least 3 simulations, got {simulations}")
     held_out = np.random.default_rng([seed, 0]).random(simulations) < share
     return held_out if held_out.any() and not held_out.all() else np.arange(simulations) == 0
 
 
-def _rows(theta: np.ndarray, data: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, Any]:
-    return {"prior_draws": theta[rows], "sim_data": {name: array[rows] for name, array in data.items()}}
+def _as_simulated(simulations: Simulations) -> dict[str, Any]:
+    return {"prior_draws": simulations.theta, "sim_data": simulations.conditions}
 
 
-def _check_finite(theta: np.ndarray, data: Mapping[str, np.ndarray]) -> None:
-    for name, array in {"theta": theta, **data}.items():
+def _check_finite(simulations: Simulations) -> None:
+    for name, array in {"theta": simulations.theta, **simulations.data, **simulations.context}.items():
         bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
-            raise ValueError(
+            raise TrainingError(
                 f"training takes finite simulations; {name} has {bad.sum()} of {len(array)} that are not, the first in "
                 f"row {np.argmax(bad)}: leave out simulations that failed"
             )

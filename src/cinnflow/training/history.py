@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class History:
     def append(self, epoch: Epoch) -> None:
         """Adds an epoch, and writes the file."""
         self.epochs.append(epoch)
+        if self.path is not None:
+            self._write()
+
+    def restore(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Takes over the epochs of an earlier table, and writes the file."""
+        rows = zip(*(columns[field.name].tolist() for field in fields(Epoch)), strict=True)
+        self.epochs = [Epoch(*row) for row in rows]
         if self.path is not None:
             self._write()
 

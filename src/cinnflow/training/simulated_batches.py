@@ -2,73 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.training.batches import Block
+from cinnflow.training.batches import Arrays, Block, finite_rows, pad_and_stack, repeat_rows
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
+from cinnflow.training.errors import TrainingError
+from cinnflow.training.simulation_ahead import Simulated, SimulationAhead
 
-Arrays = dict[str, np.ndarray]
-_ELEMENTS_STEP = 16
+log = logging.getLogger(__name__)
 
 
 class OnlineBatches:
-    """Fresh simulations for each update; those of the next call are made while the compiled updates of one call run.
-
-    What is simulated depends on the seed, the epoch and the call alone.
+    """Fresh simulations for each update; the next ones are made while the compiled updates of one call run.
 
     Args:
-        simulate: simulate(batch_size, rng) gives a batch, configured: a dict of arrays, first axis the simulations.
-        prepare: turns configured arrays into what the networks see.
+        simulations: what makes them.
+        configure: turns a batch into a dict of arrays by the networks' names, first axis the simulations.
+        prepare: turns such arrays into what the networks see.
         batch_size: simulations in a batch.
         updates_per_epoch: batches in an epoch.
+        epochs: how many epochs there will be.
         seed: seed of the simulations.
+        elements: number of elements that sets are padded to; 0 where their sizes have not differed so far.
     """
 
     def __init__(
         self,
-        simulate: Callable[[int, np.random.Generator], Arrays],
+        simulations: SimulationAhead,
+        configure: Callable[[Simulated], Arrays],
         prepare: Callable[[Arrays], Mapping[str, tf.Tensor]],
         batch_size: int,
         updates_per_epoch: int,
+        epochs: int,
         seed: int,
+        elements: int = 0,
     ) -> None:
-        self.simulate = simulate
+        self.simulations = simulations
+        self.configure = configure
         self.prepare = prepare
         self.batch_size = batch_size
         self.updates_per_epoch = updates_per_epoch
+        self.epochs = epochs
         self.seed = seed
-        self.elements = 0
+        self.elements = elements
+        self._stream: Iterator[Simulated] | None = None
+        self._left_out = 0
+
+    @property
+    def updates_per_call(self) -> int:
+        """Updates that go into one block."""
+        return min(UPDATES_PER_CALL, self.updates_per_epoch)
 
     def epoch(self, number: int) -> Iterator[Block]:
-        """Blocks of fresh simulations and the rows (updates, batch size) of each batch in it."""
-        for arrays, updates in self.simulated(number):
-            rows = np.arange(updates * self.batch_size).reshape(updates, self.batch_size)
-            yield self.prepare(arrays), rows
+        for _, arrays, updates in self._blocks(number):
+            pool = repeat_rows(arrays, self.updates_per_call * self.batch_size)
+            yield self.prepare(pool), np.arange(updates * self.batch_size).reshape(updates, self.batch_size)
 
-    def simulated(self, number: int) -> Iterator[tuple[Arrays, int]]:
-        """Configured simulations for `UPDATES_PER_CALL` updates, and how many updates are wanted, one call ahead."""
-        starts = range(0, self.updates_per_epoch, UPDATES_PER_CALL)
-        with ThreadPoolExecutor(1) as ahead:
-            block = ahead.submit(self._block, number, 0)
-            for start in starts:
-                arrays = block.result()
-                block = ahead.submit(self._block, number, start + UPDATES_PER_CALL) if start != starts[-1] else None
-                yield arrays, min(UPDATES_PER_CALL, self.updates_per_epoch - start)
+    def digest(self) -> str:
+        # How the simulations turned out stands in the networks' standardization.
+        return f"{type(self).__name__} {self.batch_size} {self.updates_per_epoch} {self.epochs} {self.seed}"
 
-    def _block(self, number: int, start: int) -> Arrays:
-        rng = np.random.default_rng([self.seed, number, start])
-        batches = [self.simulate(self.batch_size, rng) for _ in range(UPDATES_PER_CALL)]
-        arrays = pad_and_stack(batches, self.elements)
-        self.elements = arrays["summary_mask"].shape[1] if "summary_mask" in arrays else 0
-        return arrays
+    def _blocks(self, number: int, before: int = 0) -> Iterator[tuple[int, Arrays, int]]:
+        """Number of the first batch of each block of an epoch, the block's batches as one, and how many they are.
+
+        Args:
+            number: of the epoch.
+            before: batches that are made once more where training is taken up again.
+        """
+        first = (number - 1) * self.updates_per_epoch
+        if self._stream is None:
+            first = max(0, first - before)
+            stop, ahead = self.epochs * self.updates_per_epoch, 2 * self.updates_per_call
+            self._stream = self.simulations.batches(self.seed, self.batch_size, first, stop, ahead)
+        while first < number * self.updates_per_epoch:
+            # Blocks end where epochs do, also those that are made once more.
+            end = (first // self.updates_per_epoch + 1) * self.updates_per_epoch
+            count = min(self.updates_per_call, end - first)
+            arrays = pad_and_stack([self._finite(batch) for batch in islice(self._stream, count)], self.elements)
+            self.elements = arrays["summary_mask"].shape[1] if "summary_mask" in arrays else 0
+            yield first, arrays, count
+            first += count
+        if self._left_out:
+            log.warning("left out %d simulations that are not finite, in epoch %d", self._left_out, number)
+            self._left_out = 0
+
+    def _finite(self, simulated: Simulated) -> Arrays:
+        """The finite simulations of a batch; they stand in for those that are not, so that it keeps its size."""
+        arrays = self.configure(simulated)
+        finite = finite_rows(arrays)
+        if not finite.any():
+            raise TrainingError(f"none of the {len(finite)} simulations of a batch is finite: mend the simulator")
+        self._left_out += int(np.sum(~finite))
+        return repeat_rows({name: array[finite] for name, array in arrays.items()}, len(finite))
 
 
 class ReplayBatches(OnlineBatches):
     """Batches drawn at random from a buffer of the latest simulations, to which each update adds one fresh batch.
+
+    Where training is taken up again, the buffer's simulations are made once more.
 
     Args:
         capacity: number of batches that the buffer holds; a new one takes the place of the oldest.
@@ -77,48 +113,41 @@ class ReplayBatches(OnlineBatches):
 
     def __init__(self, *args, capacity: int, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        # A call's batches come in together, so that the buffer holds a whole number of calls.
-        self.capacity = max(1, round(capacity / UPDATES_PER_CALL))
-        self.buffer: list[Arrays] = []
+        self.capacity = capacity
+        self.buffer: Arrays = {}
+
+    @property
+    def updates_per_call(self) -> int:
+        # A block comes into the buffer as a whole.
+        return min(super().updates_per_call, self.capacity)
 
     def epoch(self, number: int) -> Iterator[Block]:
-        """Blocks of the whole buffer and the rows (updates, batch size) of each batch in it."""
-        rng = np.random.default_rng([self.seed, number])
-        for arrays, updates in self.simulated(number):
-            self.buffer = [*self.buffer[-self.capacity + 1 :], arrays] if self.capacity > 1 else [arrays]
-            filled = len(self.buffer) * UPDATES_PER_CALL * self.batch_size
-            # Of constant size from the start, so that nothing is compiled again as the buffer fills.
-            pool = pad_and_stack((self.buffer * self.capacity)[: self.capacity], self.elements)
-            yield self.prepare(pool), rng.integers(filled, size=(updates, self.batch_size))
+        # Whole epochs are made once more, so that their blocks are as they were.
+        epochs = -(-self.capacity // self.updates_per_epoch)
+        for first, arrays, updates in self._blocks(number, before=epochs * self.updates_per_epoch):
+            self._keep(first, arrays, updates)
+            if first < (number - 1) * self.updates_per_epoch:
+                continue
+            filled = min(first + updates, self.capacity) * self.batch_size
+            rng = np.random.default_rng([self.seed, first])
+            pool = {name: tf.constant(array) for name, array in self.buffer.items()}
+            yield pool, rng.integers(filled, size=(updates, self.batch_size))
 
+    def digest(self) -> str:
+        return f"{super().digest()} {self.capacity}"
 
-def finite_rows(arrays: Arrays) -> np.ndarray:
-    """Which simulations (n,) are finite in all of their arrays."""
-    count = len(arrays["parameters"])
-    return np.all([np.isfinite(array.reshape(count, -1)).all(axis=1) for array in arrays.values()], axis=0)
-
-
-def pad_and_stack(batches: Sequence[Arrays], elements: int = 0) -> Arrays:
-    """Batches one after the other; where their numbers of elements differ, padded with zeros under a mask.
-
-    Args:
-        batches: configured arrays, by name.
-        elements: a number of elements to pad to at least; 0 where they never differed.
-    """
-    lengths = {batch["summary_conditions"].shape[1] for batch in batches if "summary_conditions" in batch}
-    if elements or len(lengths) > 1:
-        # In steps, so that a slightly longer batch does not ask for a new compilation.
-        longest = max(elements, -(-max(lengths) // _ELEMENTS_STEP) * _ELEMENTS_STEP)
-        batches = [_padded(batch, longest) for batch in batches]
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-
-
-def _padded(batch: Arrays, elements: int) -> Arrays:
-    conditions = batch["summary_conditions"]
-    missing = elements - conditions.shape[1]
-    mask = batch.get("summary_mask", np.ones(conditions.shape[:2], bool))
-    return {
-        **batch,
-        "summary_conditions": np.pad(conditions, ((0, 0), (0, missing), (0, 0))),
-        "summary_mask": np.pad(mask, ((0, 0), (0, missing))),
-    }
+    def _keep(self, first: int, arrays: Arrays, updates: int) -> None:
+        """Puts a block's batches, prepared, into their places of the buffer: batch i is at i modulo the capacity."""
+        prepared = self.prepare(repeat_rows(arrays, self.updates_per_call * self.batch_size))
+        places = np.arange(first, first + updates) % self.capacity
+        rows = (places[:, None] * self.batch_size + np.arange(self.batch_size)).ravel()
+        for name, tensor in prepared.items():
+            fresh = tensor.numpy()
+            held = self.buffer.get(name)
+            if held is None:
+                held = np.zeros((self.capacity * self.batch_size, *fresh.shape[1:]), fresh.dtype)
+            elif held.shape[1:] != fresh.shape[1:]:
+                grown = zip(fresh.shape, held.shape, strict=True)
+                held = np.pad(held, [(0, 0), *((0, new - old) for new, old in list(grown)[1:])])
+            held[rows] = fresh[: len(rows)]
+            self.buffer[name] = held

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import CONFIGURED, Configurator
+from cinnflow.inference.configurator import CONFIGURED, Configurator, conditions_of
 from cinnflow.networks.mlp import child_seeds
-from cinnflow.training.batches import InMemoryBatches
-from cinnflow.training.epochs import Batches, Epochs
+from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, finite_rows, pad_and_stack
+from cinnflow.training.defaults import complete_training
+from cinnflow.training.epochs import Epochs
 from cinnflow.training.history import Epoch, History
-from cinnflow.training.simulated_batches import Arrays, OnlineBatches, ReplayBatches, finite_rows, pad_and_stack
+from cinnflow.training.progress import TrainingProgress
+from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
+from cinnflow.training.simulation_ahead import Model, Simulated, SimulationAhead, default_workers
 
 log = logging.getLogger(__name__)
-
-GenerativeModel = Callable[[int, np.random.Generator], Mapping[str, Any]]
 
 _PILOT_SIMULATIONS = 1024
 
@@ -31,12 +33,18 @@ class Trainer:
     Args:
         amortizer: the posterior to train. Its standardization is taken from the first simulations it sees.
         generative_model: generative_model(batch_size, rng) gives a dict with prior_draws (batch_size, parameters) and
-            sim_data, an array or a dict of arrays; needed for all but `train_offline`.
+            sim_data, an array or a dict of arrays, and contexts by a GenerativeModel's keys where there are any; needed
+            for all but `train_offline`.
         configurator: turns that dict into one of parameters, summary_conditions, summary_mask and direct_conditions; by
-            default sim_data are arranged as `Configurator` does.
+            default sim_data and contexts are arranged as `Configurator` does.
         default_lr: first learning rate; it falls to zero along a cosine over all updates of one call.
         history_path: a CSV file that is rewritten after each epoch; or None.
+        checkpoint_path: a folder for checkpoints, from which the same calls go on after they were killed, and where a
+            training that is over is not repeated; or None. They are never taken up by another training.
         on_epoch: called after each epoch; or None.
+        simulation_workers: processes that simulate ahead of training; 0 for a thread. By default one for each core
+            where the model is a `GenerativeModel` whose simulator takes one parameter vector at a time, and a thread
+            for functions of whole batches. The results do not depend on it. A simulator that uses TensorFlow takes 0.
         seed: seed of simulations, order of batches and validation split.
 
     Reference:
@@ -46,11 +54,13 @@ class Trainer:
     def __init__(
         self,
         amortizer: AmortizedPosterior,
-        generative_model: GenerativeModel | None = None,
+        generative_model: Model | None = None,
         configurator: Callable[[Mapping[str, Any]], Arrays] | None = None,
         default_lr: float = 2e-3,
         history_path: str | Path | None = None,
+        checkpoint_path: str | Path | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
+        simulation_workers: int | None = None,
         seed: int = 0,
     ) -> None:
         self.amortizer = amortizer
@@ -58,34 +68,51 @@ class Trainer:
         self.configurator = configurator
         self.default_lr = default_lr
         self.history_path = history_path
+        self.checkpoint_path = None if checkpoint_path is None else Path(checkpoint_path)
         self.on_epoch = on_epoch
+        self.simulation_workers = simulation_workers
         self.seed = seed
         self.trainings = 0
+        self.ended = ""
+        """Why the latest training came to its end."""
 
     def train_online(
-        self, epochs: int, iterations_per_epoch: int, batch_size: int, validation_sims: int | Mapping | None = None
+        self,
+        epochs: int | None = None,
+        iterations_per_epoch: int | None = None,
+        batch_size: int | None = None,
+        validation_sims: int | Mapping | None = None,
+        patience: int | None = None,
     ) -> History:
         """Trains on fresh simulations alone, each used once.
 
         Args:
-            epochs: number of epochs.
+            epochs: number of epochs; None here and below: as `training/defaults.py` says.
             iterations_per_epoch: updates in each.
             batch_size: simulations in each update.
             validation_sims: simulations for the validation loss, or how many to make; then the best weights are kept.
+            patience: epochs without a lower validation loss after which training stops; None: never.
 
         Returns:
             The history of this training.
+
+        Raises:
+            TrainingError: where the loss was not finite, or rose, before one epoch was complete, or a process that
+                simulates has ended.
         """
-        batches = self._simulated(OnlineBatches, batch_size, iterations_per_epoch)
-        return self._train(batches, epochs, self._validation(validation_sims, batch_size))
+        chosen = config.Training(
+            regime="online", epochs=epochs, iterations_per_epoch=iterations_per_epoch, batch_size=batch_size
+        )
+        return self._train_simulating(complete_training(chosen, 0), validation_sims, patience)
 
     def train_experience_replay(
         self,
-        epochs: int,
-        iterations_per_epoch: int,
-        batch_size: int,
-        buffer_capacity: int = 1000,
+        epochs: int | None = None,
+        iterations_per_epoch: int | None = None,
+        batch_size: int | None = None,
+        buffer_capacity: int | None = None,
         validation_sims: int | Mapping | None = None,
+        patience: int | None = None,
     ) -> History:
         """Trains on batches drawn at random from a buffer of the latest simulations.
 
@@ -95,19 +122,29 @@ class Trainer:
             batch_size: simulations in each update.
             buffer_capacity: batches in the buffer.
             validation_sims: as for `train_online`.
+            patience: likewise.
 
         Returns:
             The history of this training.
+
+        Raises:
+            TrainingError: as for `train_online`.
         """
-        batches = self._simulated(ReplayBatches, batch_size, iterations_per_epoch, capacity=buffer_capacity)
-        return self._train(batches, epochs, self._validation(validation_sims, batch_size))
+        chosen = config.Training(
+            regime="replay",
+            epochs=epochs,
+            iterations_per_epoch=iterations_per_epoch,
+            batch_size=batch_size,
+            buffer_capacity=buffer_capacity,
+        )
+        return self._train_simulating(complete_training(chosen, 0), validation_sims, patience)
 
     def train_rounds(
         self,
         rounds: int,
         sim_per_round: int,
-        epochs: int,
-        batch_size: int,
+        epochs: int | None = None,
+        batch_size: int | None = None,
         validation_sims: int | Mapping | None = None,
         patience: int | None = None,
     ) -> list[History]:
@@ -121,36 +158,35 @@ class Trainer:
             epochs: passes over all simulations so far, in each round.
             batch_size: simulations in each update.
             validation_sims: as for `train_online`.
-            patience: epochs without a lower validation loss after which a round ends; None: never.
+            patience: likewise, in each round.
 
         Returns:
             The history of each round.
+
+        Raises:
+            TrainingError: as for `train_online`.
         """
         histories: list[History] = []
         simulations: list[Arrays] = []
         validation = None
-
-        def simulate(number: int) -> list[Mapping[str, Any]]:
-            return self._model_batches(seed, sim_per_round, min(batch_size, sim_per_round), number)
-
-        seed = self._seed("batches")
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(simulate, 0)
+        size = min(batch_size or complete_training(config.Training(), sim_per_round).batch_size, sim_per_round)
+        per_round = -(-sim_per_round // size)
+        with self._simulating() as ahead:
+            stream = ahead.batches(self._seed("batches"), size, 0, rounds * per_round, per_round)
             for number in range(rounds):
-                simulations.append(self._arrange(coming.result()))
-                if number + 1 < rounds:
-                    coming = ahead.submit(simulate, number + 1)
+                arrays = self._arrange([next(stream) for _ in range(per_round)])
+                simulations.append({name: array[:sim_per_round] for name, array in arrays.items()})
                 if number == 0:
-                    validation = self._validation(validation_sims, batch_size)
-                arrays = pad_and_stack(simulations)
-                histories.append(self._train_in_memory(arrays, epochs, batch_size, validation, patience))
+                    validation = self._validation(validation_sims, size, ahead)
+                everything = pad_and_stack(simulations)
+                histories.append(self._train_in_memory(everything, epochs, batch_size, validation, patience))
         return histories
 
     def train_offline(
         self,
         simulations_dict: Mapping[str, Any],
-        epochs: int,
-        batch_size: int,
+        epochs: int | None = None,
+        batch_size: int | None = None,
         validation_sims: int | Mapping | None = None,
         patience: int | None = None,
     ) -> History:
@@ -165,6 +201,9 @@ class Trainer:
 
         Returns:
             The history of this training.
+
+        Raises:
+            TrainingError: where the loss was not finite, or rose, before one epoch was complete.
         """
         arrays = self._finite(self._configure(simulations_dict))
         if isinstance(validation_sims, int):
@@ -173,64 +212,112 @@ class Trainer:
             validation = {name: array[held_out] for name, array in arrays.items()}
             arrays = {name: array[rest] for name, array in arrays.items()}
         else:
-            validation = self._validation(validation_sims, batch_size)
+            validation = self._validation(validation_sims)
         return self._train_in_memory(arrays, epochs, batch_size, validation, patience)
 
-    def _train_in_memory(
-        self, arrays: Arrays, epochs: int, batch_size: int, validation: Arrays | None, patience: int | None
-    ) -> History:
-        self._adapt(arrays)
-        batches = InMemoryBatches(self.amortizer.prepare(arrays), batch_size, seed=self._seed("batches"))
-        return self._train(batches, epochs, validation, patience)
+    def train_on(self, batches: Batches, epochs: int, validation: Arrays | None, patience: int | None) -> History:
+        """Trains an adapted posterior on any source of batches.
 
-    def _train(self, batches: Batches, epochs: int, validation: Arrays | None, patience: int | None = None) -> History:
+        Args:
+            batches: the source, whose seed is the caller's choice.
+            epochs: number of epochs.
+            validation: configured simulations for the validation loss, or None.
+            patience: as for `train_offline`.
+        """
+        checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
         self.trainings += 1
-        prepared = None if validation is None else self.amortizer.prepare(validation)
-        history = History(self.history_path)
-        Epochs(self.amortizer, batches, epochs, self.default_lr, prepared, patience, history).run(self.on_epoch)
+        training = Epochs(
+            self.amortizer,
+            batches,
+            epochs,
+            self.default_lr,
+            None if validation is None else self.amortizer.prepare(validation),
+            patience,
+            History(self.history_path),
+            checkpoint,
+            f"{self.seed}",
+        )
+        with TrainingProgress(epochs, batches.updates_per_epoch) as progress:
+
+            def follow(epoch: Epoch) -> None:
+                progress.epoch(epoch)
+                if self.on_epoch is not None:
+                    self.on_epoch(epoch)
+
+            history = training.run(follow, progress.updates)
+        self.ended = training.ended
         return history
 
-    def _simulated(self, regime: type[OnlineBatches], batch_size: int, updates_per_epoch: int, **kwargs) -> Batches:
-        if not self.amortizer.adapted:
-            self._arrange(self._model_batches(self._seed("pilot"), _PILOT_SIMULATIONS, batch_size))
-        return regime(
-            self._simulate,
-            self.amortizer.prepare,
-            batch_size=batch_size,
-            updates_per_epoch=updates_per_epoch,
-            seed=self._seed("batches"),
-            **kwargs,
-        )
+    def _train_in_memory(
+        self,
+        arrays: Arrays,
+        epochs: int | None,
+        batch_size: int | None,
+        validation: Arrays | None,
+        patience: int | None,
+    ) -> History:
+        self._adapt(arrays)
+        chosen = config.Training(regime="offline", epochs=epochs, batch_size=batch_size)
+        chosen = complete_training(chosen, len(arrays["parameters"]))
+        batches = InMemoryBatches(self.amortizer.prepare(arrays), chosen.batch_size, seed=self._seed("batches"))
+        return self.train_on(batches, chosen.epochs, validation, patience)
 
-    def _model(self, batch_size: int, rng: np.random.Generator) -> Mapping[str, Any]:
-        if self.generative_model is None:
+    def _train_simulating(
+        self, chosen: config.Training, validation_sims: int | Mapping | None, patience: int | None
+    ) -> History:
+        size = chosen.batch_size
+        with self._simulating() as ahead:
+            elements = 0
+            if not self.amortizer.adapted:
+                pilot = self._arrange(self._model_batches(ahead, self._seed("pilot"), _PILOT_SIMULATIONS, size))
+                elements = pilot["summary_mask"].shape[1] if "summary_mask" in pilot else 0
+            batches: OnlineBatches = (OnlineBatches if chosen.regime == "online" else ReplayBatches)(
+                ahead,
+                self._configure,
+                self.amortizer.prepare,
+                batch_size=size,
+                updates_per_epoch=chosen.iterations_per_epoch,
+                epochs=chosen.epochs,
+                seed=self._seed("batches"),
+                elements=elements,
+                **({"capacity": chosen.buffer_capacity} if chosen.regime == "replay" else {}),
+            )
+            validation = self._validation(validation_sims, size, ahead)
+            return self.train_on(batches, chosen.epochs, validation, patience)
+
+    @contextmanager
+    def _simulating(self) -> Iterator[SimulationAhead]:
+        model = self.generative_model
+        if model is None:
             raise ValueError("this regime simulates while it trains: give the Trainer a generative_model")
-        return self.generative_model(batch_size, rng)
+        workers = default_workers(model) if self.simulation_workers is None else self.simulation_workers
+        with SimulationAhead(model, workers) as ahead:
+            yield ahead
 
-    def _model_batches(self, seed: int, count: int, batch_size: int, number: int = 0) -> list[Mapping[str, Any]]:
+    def _model_batches(self, ahead: SimulationAhead, seed: int, count: int, batch_size: int) -> list[Simulated]:
         """At least `count` simulations, in batches, since what a batch has in common may differ between batches."""
-        rng = np.random.default_rng([seed, number])
-        return [self._model(batch_size, rng) for _ in range(-(-count // batch_size))]
+        batches = -(-count // batch_size)
+        return list(ahead.batches(seed, batch_size, 0, batches, batches))
 
-    def _simulate(self, batch_size: int, rng: np.random.Generator) -> Arrays:
-        arrays = self._finite(self._configure(self._model(batch_size, rng)))
-        # A batch keeps its size: finite simulations stand in for those that are not.
-        rows = np.resize(np.arange(len(arrays["parameters"])), batch_size)
-        return {name: array[rows] for name, array in arrays.items()}
-
-    def _arrange(self, simulated: list[Mapping[str, Any]]) -> Arrays:
+    def _arrange(self, simulated: list[Simulated]) -> Arrays:
         """Batches as one; the first ones ever seen decide the layout, whether sizes vary, and the standardization."""
         if self.configurator is None and self.amortizer.configurator is None:
             self.amortizer.configurator = Configurator.from_data(
-                *(batch["sim_data"] for batch in simulated), summary=self.amortizer.summary_net is not None
+                *(conditions_of(batch) for batch in simulated),
+                summary=self.amortizer.summary_net is not None,
+                # What a batch shares may be the number of elements, even where one batch is all that was seen.
+                varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
             )
-        arrays = pad_and_stack([self._finite(self._configure(batch)) for batch in simulated])
+        arrays = self._finite(pad_and_stack([self._configure(batch) for batch in simulated]))
         self._adapt(arrays)
         return arrays
 
-    def _validation(self, validation_sims: int | Mapping | None, batch_size: int) -> Arrays | None:
+    def _validation(
+        self, validation_sims: int | Mapping | None, batch_size: int = 0, ahead: SimulationAhead | None = None
+    ) -> Arrays | None:
         if isinstance(validation_sims, int):
-            return self._arrange(self._model_batches(self._seed("validation"), validation_sims, batch_size))
+            batches = self._model_batches(ahead, self._seed("validation"), validation_sims, batch_size)
+            return {name: array[:validation_sims] for name, array in self._arrange(batches).items()}
         return None if validation_sims is None else self._finite(self._configure(validation_sims))
 
     def _finite(self, arrays: Arrays) -> Arrays:
@@ -251,7 +338,7 @@ class Trainer:
                 )
             return configured
         theta = np.asarray(simulated["prior_draws"], np.float64)
-        return {"parameters": theta, **self.amortizer.configure(simulated["sim_data"])}
+        return {"parameters": theta, **self.amortizer.configure(conditions_of(simulated))}
 
     def _adapt(self, arrays: Arrays) -> None:
         if not self.amortizer.adapted:

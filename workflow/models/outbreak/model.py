@@ -53,6 +53,19 @@ def derived_quantities(theta: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"R0": theta["beta"] / theta["gamma"], "infectious_period": 1 / theta["gamma"]}
 
 
+def _wider(theta: dict[str, np.ndarray], factor: float) -> np.ndarray:
+    """log(density of the prior with `factor` times the standard deviations / density of the prior) + constant."""
+    z = [(np.log(theta[name]) - np.log(m)) / sd for name, m, sd in zip(NAMES, MEDIANS, LOG_SDS, strict=True)]
+    return (1 - 1 / factor**2) / 2 * np.sum(np.square(z), axis=0)
+
+
+alternative_priors = {
+    "twice as wide": lambda theta: _wider(theta, 2.0),
+    "half as wide": lambda theta: _wider(theta, 0.5),
+}
+
+labels = {"in_bed": "boys in bed", "in_bed_0": "days since 22 January"}
+
 _KEELING_ROHANI = (
     "Keeling & Rohani (2008), Modeling Infectious Diseases in Humans and Animals: deterministic SIR, "
     "transmission rate 1.66 per day, infectious period 2.2 days"

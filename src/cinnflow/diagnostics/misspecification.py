@@ -1,0 +1,165 @@
+"""Misspecification: are the observed data like any that the model simulates, as far as the network can tell?
+
+Where they are not, the network extrapolates, and its posterior means nothing. The observed summaries are compared to
+those of simulations by their maximum mean discrepancy (MMD), and that to its distribution where both are alike.
+
+Reference:
+    Schmitt, Bürkner, Köthe and Radev, Detecting model misspecification in amortized Bayesian inference with neural
+    networks, 2021, arXiv:2112.08866; Gretton, Borgwardt, Rasch, Schölkopf and Smola, A kernel two-sample test, 2012,
+    JMLR 13:723-773 (the test by permutation).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cinnflow.diagnostics import style, verdicts
+
+TITLE = "Model misspecification"
+CAPTION = (
+    "How far the summaries of the observation lie from those of simulations (line: squared maximum mean discrepancy),"
+    " and how far as many summaries lie that are drawn from both at random (bars). An observation that the model could"
+    " have produced lies beyond the dashed 95 % limit one time in twenty. Beyond it, the network has seen nothing "
+    "alike: its posterior is not to be trusted, however narrow, before the model is mended."
+)
+
+OBSERVED, RESAMPLED = "observed", "resampled"
+
+_MOST = 1000
+"""Data sets of each kind that are compared at most: the kernel between all of them is in memory."""
+
+_SQUARED_WIDTHS = (0.25, 1.0, 4.0, 16.0, 64.0)
+_SMALLEST_SHARE = 1e-8
+
+
+def compute(
+    observed_summaries: np.ndarray, reference_summaries: np.ndarray, *, resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Squared MMD between observed and simulated summaries, and its distribution where both are alike.
+
+    The summaries are whitened together, so that their units and their dependence do not matter. Where the observed
+    data come from the model, which data sets are called observed is arbitrary: the p-value is the share of random
+    choices of as many data sets, the actual one among them, that are at least as far from the rest. It is exact for
+    any number of data sets.
+
+    Args:
+        observed_summaries: (observed data sets, entries).
+        reference_summaries: of simulations from the prior that were not trained on (simulations, entries).
+        resamples: random choices.
+        seed: seed of these, and of which data sets are compared where there are more than 1,000 of one kind.
+
+    Returns:
+        One row for the observation and one a resample: sample ("observed" or "resampled"), squared_mmd, and p_value,
+        data_sets, simulations, left_out.
+
+    Raises:
+        ValueError: when shapes contradict each other, no observed data set is finite or fewer than two simulations are.
+    """
+    if np.ndim(observed_summaries) != 2 or np.shape(observed_summaries)[1:] != np.shape(reference_summaries)[1:]:
+        raise ValueError(
+            "observed_summaries and reference_summaries take the shapes (data sets, entries) and (simulations, "
+            f"entries): got {np.shape(observed_summaries)} and {np.shape(reference_summaries)}"
+        )
+    rng = np.random.default_rng(seed)
+    observed, missing_observed = _finite(observed_summaries, rng)
+    reference, missing_reference = _finite(reference_summaries, rng)
+    if len(observed) < 1 or len(reference) < 2:
+        raise ValueError(
+            f"{len(observed)} observed data sets and {len(reference)} simulations have finite summaries: the test "
+            "takes one and two at least"
+        )
+    kernel = _kernel(_whitened(np.concatenate([observed, reference])))
+    distances = _squared_mmds(kernel, len(observed), resamples, rng)
+    # Choices of the same data sets differ by rounding.
+    as_far = distances[1:] >= distances[0] - 1e-12 * np.abs(distances).max()
+    return pd.DataFrame(
+        {
+            "sample": [OBSERVED] + [RESAMPLED] * resamples,
+            "squared_mmd": distances,
+            "p_value": (1 + np.sum(as_far)) / (1 + resamples),
+            "data_sets": len(observed),
+            "simulations": len(reference),
+            "left_out": missing_observed + missing_reference,
+        }
+    )
+
+
+def plot(table: pd.DataFrame) -> Figure:
+    """The observation's distance from the simulations among those of resamples."""
+    figure, panels = style.grid(1, width=4.2, height=2.8)
+    axis = panels[0, 0]
+    resampled, observed = _split(table)
+    axis.hist(resampled, bins=40, density=True, color=style.BLUE, alpha=0.6, label="if the model is right")
+    limit = np.quantile(resampled, 1 - verdicts.threshold(1))
+    axis.axvline(limit, color=style.INK, lw=1, ls="--", label="95 % limit")
+    colour = style.RED if table["p_value"].iloc[0] <= verdicts.threshold(1) else style.INK
+    axis.axvline(observed, color=colour, lw=2, label="observation")
+    style.few_ticks(axis)
+    axis.set(yticks=[], xlabel="squared MMD between summaries")
+    axis.legend(fontsize=style.TICK_SIZE, frameon=False)
+    return figure
+
+
+def verdict(table: pd.DataFrame) -> pd.DataFrame:
+    """Fails an observation that is further from the simulations than 95 % of resamples; the value is its MMD."""
+    p_value, left_out = float(table["p_value"].iloc[0]), int(table["left_out"].iloc[0])
+    _, observed = _split(table)
+    failed = p_value <= verdicts.threshold(1)
+    what = "the model simulates nothing alike" if failed else "the model simulates data alike"
+    row = (
+        verdicts.ALL_PARAMETERS,
+        float(np.sqrt(max(observed, 0.0))),
+        p_value,
+        verdicts.FAIL if failed else verdicts.PASS,
+        f"{what} (p = {p_value:.2g}, limit {verdicts.threshold(1):.2g})" + verdicts.left_out_note(left_out),
+    )
+    return pd.DataFrame([row], columns=verdicts.COLUMNS)
+
+
+def _split(table: pd.DataFrame) -> tuple[np.ndarray, float]:
+    """Squared MMDs of the resamples (resamples,), and that of the observation."""
+    observed = table["sample"] == OBSERVED
+    return table.loc[~observed, "squared_mmd"].to_numpy(), float(table.loc[observed, "squared_mmd"].iloc[0])
+
+
+def _finite(summaries: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """At most _MOST of the finite rows, chosen at random, and the number of rows that are not finite."""
+    values = np.asarray(summaries, np.float64)
+    usable = values[np.isfinite(values).all(axis=1)]
+    if len(usable) > _MOST:
+        usable = usable[rng.choice(len(usable), _MOST, replace=False)]
+    return usable, int(np.sum(~np.isfinite(values).all(axis=1)))
+
+
+def _whitened(rows: np.ndarray) -> np.ndarray:
+    """Rows (n, entries) as uncorrelated components of variance 1; directions in which they do not vary are left out."""
+    largest = np.abs(rows).max(axis=0)
+    rows = rows / np.where(largest > 0, largest, 1.0)  # squares of huge entries would overflow
+    rows = rows - rows.mean(axis=0)
+    sd = rows.std(axis=0)
+    rows = rows / np.where(sd > 0, sd, 1.0)
+    u, singular, _ = np.linalg.svd(rows, full_matrices=False)
+    kept = np.square(singular) > _SMALLEST_SHARE * np.sum(np.square(singular))
+    return u[:, kept] * np.sqrt(len(rows))
+
+
+def _kernel(rows: np.ndarray) -> np.ndarray:
+    """Mean (n, n) of Gaussian kernels of several widths, in units of the distance between independent rows."""
+    squares = np.sum(np.square(rows), axis=1)
+    distances = np.maximum(squares[:, None] + squares - 2.0 * rows @ rows.T, 0.0) / max(1, rows.shape[1])
+    return np.mean([np.exp(-distances / (2.0 * width)) for width in _SQUARED_WIDTHS], axis=0)
+
+
+def _squared_mmds(kernel: np.ndarray, first: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Squared MMD (1 + resamples,) between the first rows and the others, and between as many at random and the rest.
+
+    With weights w of 1/first in one group and −1/rest in the other, it is wᵀ K w.
+    """
+    count = len(kernel)
+    weights = np.full((1 + resamples, count), -1.0 / (count - first))
+    weights[0, :first] = 1.0 / first
+    for row in weights[1:]:
+        row[rng.choice(count, first, replace=False)] = 1.0 / first
+    return np.einsum("bi,bi->b", weights @ kernel, weights)

@@ -1,0 +1,9 @@
+"""What can be wrong with a posterior's networks and its file; apart, so that no step needs TensorFlow to name it."""
+
+
+class PosteriorFileError(ValueError):
+    """A file that holds no posterior that this version can read; the message says why and what to do."""
+
+
+class SummaryNetworkError(ValueError):
+    """A summary network that does not give summaries; the message says what it gave."""

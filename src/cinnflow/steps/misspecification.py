@@ -1,0 +1,34 @@
+"""Rule `misspecification`: whether the model simulates anything like an observation, as its summaries tell."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cinnflow.diagnostics import misspecification, style
+from cinnflow.inference.draws import read_summaries
+from cinnflow.inference.export import SUMMARIES, read_first
+from cinnflow.steps.common import run_step
+from cinnflow.store.layout import place
+
+
+def main() -> None:
+    """Parses the arguments that the rule gives and compares."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=Path, required=True, help="the observation's draws.nc")
+    parser.add_argument("--test", type=Path, required=True, help="the draws artifact of the held-out simulations")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
+    parser.add_argument("--figure", type=Path, required=True, help="the PNG to write")
+    run_step(lambda: _compare(parser.parse_args()))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    observed = read_first(args.draws, SUMMARIES)["summaries"]
+    table = misspecification.compute(observed[None], read_summaries(args.test), seed=args.seed)
+    place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
+    style.save(misspecification.plot(table), args.figure)
+
+
+if __name__ == "__main__":
+    main()

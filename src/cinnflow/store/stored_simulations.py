@@ -1,0 +1,83 @@
+"""The successful simulations of sealed splits, chunk by chunk, also where they do not fit into memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cinnflow.simulation.outcome import Status
+from cinnflow.store.description import read_description
+from cinnflow.store.layout import CHECKSUM_BYTES, SEED, STATUS, ArraySpec, Store, StoreError
+from cinnflow.store.reader import Simulations, simulations_of
+from cinnflow.store.seal import Manifest, changed_chunk
+
+
+class StoredSimulations:
+    """Simulations that succeeded, in the order of their splits; only how they ended is kept in memory.
+
+    Args:
+        folder: where stores stand.
+        manifests: the study's manifests of the splits.
+
+    Raises:
+        StoreError: here and on reading, when the store is not there, or its bytes are not those of a manifest.
+    """
+
+    def __init__(self, folder: Path, manifests: Sequence[Manifest]) -> None:
+        self._store = Store(folder / f"{manifests[0].store}.zarr")
+        description = read_description(self._store)
+        if description is None:
+            raise StoreError(f"there is no store {self._store.path}: start snakemake again, which makes it")
+        self.names = description.parameters
+        self.lower, self.upper = description.bounds
+        self._description = description
+        self._specs = [spec for spec in description.trained if spec not in (SEED, STATUS)]
+        self._manifests = list(manifests)
+        self._chunks = [(manifest, batch) for manifest in manifests for batch in range(manifest.batches)]
+        self._ok = [self._read(STATUS, manifest, batch) == Status.OK for manifest, batch in self._chunks]
+        self.starts = np.concatenate([[0], np.cumsum([np.count_nonzero(ok) for ok in self._ok])])
+        """Number of the first simulation of each chunk, and after the last the number of simulations."""
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks."""
+        return len(self._chunks)
+
+    @property
+    def bytes_each(self) -> int:
+        """Bytes of one simulation in memory."""
+        return sum(8 * int(np.prod(spec.shape)) for spec in self._specs)
+
+    @property
+    def digest(self) -> str:
+        """What tells these simulations from others."""
+        return hashlib.sha256("".join(manifest.text() for manifest in self._manifests).encode()).hexdigest()
+
+    def read(self, chunk: int) -> Simulations:
+        """The simulations of one chunk, after checking that they are what was sealed."""
+        manifest, batch = self._chunks[chunk]
+        ok = self._ok[chunk]
+        if not ok.any():  # then there are no chunks of data
+            return simulations_of(self._description, {spec.name: np.zeros((0, *spec.shape)) for spec in self._specs})
+        return simulations_of(
+            self._description, {spec.name: self._read(spec, manifest, batch)[ok] for spec in self._specs}
+        )
+
+    def read_all(self) -> Simulations:
+        """All simulations at once."""
+        return Simulations.concatenated([self.read(chunk) for chunk in range(self.chunks)])
+
+    def _read(self, spec: ArraySpec, manifest: Manifest, batch: int) -> np.ndarray:
+        path = self._store.chunk(manifest.split, spec, batch)
+        content = path.read_bytes() if path.exists() else b""
+        if hashlib.sha256(content).hexdigest()[:32] != manifest.chunks[spec.name][batch]:
+            raise changed_chunk(path, manifest)
+        # The seal has decoded these very bytes: plain numbers with a checksum behind them.
+        numbers = np.frombuffer(content[:-CHECKSUM_BYTES], np.dtype(spec.dtype).newbyteorder("<"))
+        return numbers.reshape(manifest.batch_size, *spec.shape)

@@ -1,0 +1,124 @@
+"""Simulates batches ahead of the training that takes them, in worker processes or in a thread."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import numpy as np
+
+from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.training.errors import TrainingError
+
+Model = Callable[[int, np.random.Generator], Mapping[str, Any]]
+Simulated = Mapping[str, Any]
+
+_GO_ON = "The regimes rounds and offline keep such a simulation as a failure, and go on"
+
+
+class SimulationAhead:
+    """Makes batches in the order in which they are asked for, some ahead, so that training does not wait for them.
+
+    A batch depends on its seed and its number alone: neither on how many workers there are nor on who makes it.
+
+    Args:
+        model: model(batch_size, rng) gives a batch, a dict of arrays.
+        workers: processes that simulate; 0: a thread of this process, for functions that compute on whole batches, or
+            that use TensorFlow, which does not survive in a forked process.
+
+    Raises:
+        TrainingError: from `batches`, where the model raised an exception or took its process down.
+    """
+
+    def __init__(self, model: Model, workers: int) -> None:
+        self._model = model
+        self._executor: Executor
+        if workers:
+            # Forked, so that a model may be any function, also one of a script's own.
+            context = multiprocessing.get_context("fork")
+            self._executor = ProcessPoolExecutor(workers, context, _start_worker, (model, os.getpid()))
+            self._simulate = _simulate_in_worker
+        else:
+            self._executor = ThreadPoolExecutor(1)
+            self._simulate = self._simulate_here
+
+    def batches(self, seed: int, batch_size: int, start: int, stop: int, ahead: int) -> Iterator[Simulated]:
+        """Batches number `start` to `stop` of a seed.
+
+        Args:
+            seed: their seed.
+            batch_size: simulations in each.
+            start: number of the first.
+            stop: number after the last.
+            ahead: how many are made, or waiting to be, beyond the one that is asked for.
+        """
+        waiting: deque[Future[Simulated]] = deque()
+        number = start
+        try:
+            for _ in range(start, stop):
+                while number < stop and len(waiting) <= ahead:
+                    waiting.append(self._executor.submit(self._simulate, batch_size, [seed, number]))
+                    number += 1
+                yield self._result(waiting.popleft())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """Ends the workers once they are done with what they are at."""
+        self._executor.shutdown(cancel_futures=True)
+
+    def _result(self, future: Future[Simulated]) -> Simulated:
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise TrainingError(f"the simulator crashed its process, or memory ran out. {_GO_ON}") from error
+        except Exception as error:  # whatever a user's function raises
+            raise TrainingError(f"the simulator failed: {type(error).__name__}: {error}. {_GO_ON}") from error
+
+    def _simulate_here(self, batch_size: int, seed: list[int]) -> Simulated:
+        return self._model(batch_size, np.random.default_rng(seed))
+
+    def __enter__(self) -> SimulationAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def default_workers(model: Model) -> int:
+    """As many processes as there are cores for a Python function of one parameter vector; none for anything else."""
+    one_by_one = isinstance(model, GenerativeModel) and not model.simulator.batched
+    return len(os.sched_getaffinity(0)) if one_by_one and hasattr(os, "sched_getaffinity") else 0
+
+
+_model: Model | None = None
+"""In a worker process: what it simulates with."""
+
+
+def _start_worker(model: Model, parent: int) -> None:
+    global _model
+    _model = model
+    # The parent's business: it lets its workers end in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent is gone, however that ended: nothing else would tell it."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _simulate_in_worker(batch_size: int, seed: list[int]) -> Simulated:
+    assert _model is not None
+    return _model(batch_size, np.random.default_rng(seed))

@@ -1,0 +1,132 @@
+"""Summary networks of the user's own: any Keras layer of the model file, by its name in the configuration."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import cinnflow as cf
+from cinnflow.config import ConfigError, Network
+from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
+from cinnflow.networks.from_config import build_networks
+from cinnflow.plan import Plan
+from cinnflow.simulation.model_file import import_model
+
+MODEL = '''
+import keras
+import cinnflow as cf
+
+
+class Means(keras.layers.Layer):
+    """Without a build() and compute_output_shape() of its own, and not registered."""
+
+    def __init__(self, units=4, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.dense = keras.layers.Dense(units, activation="relu")
+
+    def call(self, x):
+        return keras.ops.mean(self.dense(x), axis=1)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def not_a_layer():
+    return 3
+
+
+def build():
+    prior = cf.Prior(lambda rng: rng.normal(size=2))
+    return cf.GenerativeModel(prior, cf.Simulator(lambda theta, rng: theta + rng.normal(size=(5, 2))))
+'''
+THETA, DATA = np.random.default_rng(0).normal(size=(30, 2)), np.random.default_rng(1).normal(size=(30, 5, 2))
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "own" / "model.py"
+    path.parent.mkdir()
+    path.write_text(MODEL)
+    return path
+
+
+def network(**summary):
+    return Network.model_validate({"summary": summary, "inference": {"num_coupling_layers": 2, "units": 8}})
+
+
+def trained(model, **settings):
+    asked = network(type="Means", **settings)
+    inference_net, summary_net = build_networks(asked, 2, seed=1, own_summary=import_model(model).Means)
+    posterior = cf.AmortizedPosterior(inference_net, summary_net)
+    posterior.adapt(THETA, DATA)
+    return posterior
+
+
+def test_a_class_of_the_model_file_is_made_with_its_settings_and_all_of_it_is_trained(model):
+    posterior = trained(model, units=7)
+    assert posterior.summaries(DATA).shape == (30, 7)
+    assert len(posterior.summary_net.trainable_variables) == 2
+    before = posterior.summary_net.get_weights()
+    cf.Trainer(posterior).train_offline({"prior_draws": THETA, "sim_data": DATA}, epochs=1, batch_size=10)
+    assert np.any(posterior.summary_net.get_weights()[0] != before[0])
+
+
+def test_another_process_loads_it_with_the_model_file_and_is_told_so_without(model, tmp_path):
+    posterior = trained(model)
+    posterior.save(tmp_path / "network.keras")
+    script = (
+        "import sys, numpy as np, cinnflow as cf\n"
+        "rng = np.random.default_rng(1)\n"
+        "try:\n    cf.load_posterior(sys.argv[1])\n"
+        "except ValueError as error:\n    assert 'Means' in str(error) and 'model=' in str(error), error\n"
+        "else:\n    raise AssertionError\n"
+        "posterior = cf.load_posterior(sys.argv[1], model=sys.argv[2])\n"
+        "np.save(sys.argv[3], posterior.members[0].sample(rng.normal(size=(30, 5, 2)), 4, seed=3))\n"
+    )
+    arguments = [tmp_path / "network.keras", model, tmp_path / "draws.npy"]
+    subprocess.run([sys.executable, "-c", script, *arguments], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "draws.npy"), posterior.sample(DATA, 4, seed=3))
+
+
+def test_a_class_that_the_model_file_lacks_is_told_before_anything_runs(model):
+    study = {"study": "own", "model": str(model), "network": {"summary": {"type": "Mean"}}}
+    with pytest.raises(ConfigError, match=r"network.summary.type: got 'Mean'; takes deep_set.*or the name of a class"):
+        Plan.of(study)
+    study["network"]["summary"]["type"] = "Means"
+    assert Plan.of(study).own_network == "Means"
+
+
+def test_its_code_is_none_of_the_meaning_of_a_simulation(model):
+    study = {"study": "own", "model": str(model), "network": {"summary": {"type": "Means"}}}
+    before = Plan.of(study)
+    code = before.code("Means")
+    model.write_text(MODEL.replace('"relu"', '"tanh"'))
+    after = Plan.of(study)
+    assert after.fingerprint == before.fingerprint
+    assert after.code("Means") != code
+
+
+def test_settings_and_layers_that_do_not_fit_are_told(model):
+    module = import_model(model)
+    with pytest.raises(ConfigError, match=r"Means does not take its settings.*unitz"):
+        build_networks(network(type="Means", unitz=3), 2, 1, own_summary=module.Means)
+    with pytest.raises(ConfigError, match="not_a_layer must give a Keras layer, and gave a int"):
+        build_networks(network(type="not_a_layer"), 2, 1, own_summary=module.not_a_layer)
+    with pytest.raises(SummaryNetworkError, match=r"for two data sets it gave \(2, 5, 3\)"):
+        cf.AmortizedPosterior(cf.InvertibleNetwork(2, 1), keras.layers.Dense(3)).adapt(THETA, DATA)
+    with pytest.raises(SummaryNetworkError, match="must take a mask"):
+        trained(model).sample({"x": DATA, "mask": np.ones((30, 5), bool)}, 3)
+
+
+def test_a_class_that_is_gone_is_told(model, tmp_path):
+    posterior = trained(model)
+    posterior.save(tmp_path / "network.keras")
+    model.write_text(MODEL.replace("class Means", "class Others"))
+    import_model(model)
+    with pytest.raises(PosteriorFileError, match="class 'Means', which is not known here"):
+        cf.AmortizedPosterior.load(tmp_path / "network.keras")

@@ -1,0 +1,92 @@
+"""Batches made ahead are the same whoever makes them, and their makers end with whoever asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.prior import Prior
+from cinnflow.simulation.simulator import Simulator
+from cinnflow.training.errors import TrainingError
+from cinnflow.training.simulation_ahead import SimulationAhead, default_workers
+
+
+def model(batch_size, rng):
+    return {"sim_data": rng.standard_normal(batch_size), "process": os.getpid()}
+
+
+@pytest.mark.parametrize("start", [0, 5])
+def test_batches_depend_on_their_seed_and_number_alone(start):
+    found = []
+    for workers in (0, 1, 3):
+        with SimulationAhead(model, workers) as ahead:
+            found.append([batch["sim_data"] for batch in ahead.batches(7, 4, start, 9, ahead=3)])
+    with SimulationAhead(model, 0) as ahead:
+        whole = [batch["sim_data"] for batch in ahead.batches(7, 4, 0, 9, ahead=3)]
+    for batches in found:
+        np.testing.assert_array_equal(batches, whole[start:])
+    assert len(np.unique(whole)) == 36
+
+
+def test_processes_share_the_work_and_stay_ahead():
+    def slow(batch_size, rng):
+        time.sleep(0.05)
+        return model(batch_size, rng)
+
+    with SimulationAhead(slow, 2) as ahead:
+        stream = ahead.batches(1, 1, 0, 20, ahead=19)
+        processes = [next(stream)["process"]]
+        time.sleep(0.3)
+        start = time.perf_counter()
+        processes += [batch["process"] for batch in islice(stream, 4)]
+        assert time.perf_counter() - start < 0.1  # they were there already
+        processes += [batch["process"] for batch in stream]
+    assert len(set(processes)) == 2
+    assert os.getpid() not in processes
+
+
+def test_a_simulator_that_takes_its_process_down_is_told_of():
+    def crashing(*_):
+        os._exit(3)
+
+    with SimulationAhead(crashing, 1) as ahead, pytest.raises(TrainingError, match="the simulator crashed it"):
+        list(ahead.batches(1, 1, 0, 2, ahead=1))
+
+
+def test_an_exception_of_the_simulator_is_told_of():
+    with SimulationAhead(lambda *_: 1 / 0, 0) as ahead, pytest.raises(TrainingError, match="ZeroDivisionError"):
+        list(ahead.batches(1, 1, 0, 2, ahead=1))
+
+
+def test_processes_end_with_the_one_that_started_them():
+    code = (
+        "import os, time\n"
+        "from cinnflow.training.simulation_ahead import SimulationAhead\n"
+        "def model(batch_size, rng): return {'pid': os.getpid()}\n"
+        "ahead = SimulationAhead(model, 2)\n"
+        "print(next(ahead.batches(1, 1, 0, 8, 7))['pid'], flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    worker = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 30
+    while (about := Path(f"/proc/{worker}/cmdline")).exists() and about.read_bytes():
+        assert time.monotonic() < end, "the worker outlives its parent"
+        time.sleep(0.1)
+
+
+def test_only_python_functions_of_one_vector_get_processes_by_default():
+    prior = Prior(lambda rng: rng.normal(size=2), ["a", "b"])
+    assert default_workers(GenerativeModel(prior, Simulator(model))) == len(os.sched_getaffinity(0))
+    assert default_workers(GenerativeModel(prior, Simulator(model, batched=True))) == 0
+    assert default_workers(model) == 0

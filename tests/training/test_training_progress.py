@@ -1,0 +1,34 @@
+"""What a person sees of a training: a bar on a terminal, lines in the log elsewhere."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+from rich.console import Console
+
+from cinnflow.training.history import Epoch
+from cinnflow.training.progress import TrainingProgress
+
+
+def watch(terminal):
+    output = io.StringIO()
+    with TrainingProgress(3, 100, Console(file=output, force_terminal=terminal, width=160)) as progress:
+        for number in (1, 2, 3):
+            progress.updates(100 * number - 50, 1.5)
+            progress.epoch(Epoch(number, 1.25, 1.5, 1e-3, 0.1))
+            progress.updates(100 * number, 1.0)
+    return output.getvalue()
+
+
+def test_a_terminal_shows_epoch_losses_learning_rate_and_updates():
+    shown = watch(terminal=True)
+    for part in ("epoch 3/3", "loss 1.000", "validation 1.500", "learning rate 1.0e-03", "300/300"):
+        assert part in shown
+
+
+def test_elsewhere_there_are_lines_in_the_log_alone(caplog):
+    caplog.set_level(logging.INFO)
+    assert watch(terminal=False).strip() == ""
+    # The first and the last: the others came too soon.
+    assert [record.message.split(",")[0] for record in caplog.records] == ["epoch 1 of 3", "epoch 3 of 3"]
