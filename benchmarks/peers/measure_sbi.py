@@ -1,0 +1,48 @@
+"""sbi 0.27 on the quickstart: NPE with its default flow behind a permutation-invariant embedding."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from quickstart import BATCH, DATA_SETS, DRAWS, PARAMETERS, report, seconds, simulate, since_start
+from sbi.inference import NPE
+from sbi.neural_nets import posterior_nn
+from sbi.neural_nets.embedding_nets import FCEmbedding, PermutationInvariantEmbedding
+
+IMPORTED = since_start()
+SIMULATIONS = 6400
+
+
+def inference() -> NPE:
+    embedding = PermutationInvariantEmbedding(
+        FCEmbedding(PARAMETERS, output_dim=64, num_hiddens=64), trial_net_output_dim=64, output_dim=10
+    )
+    prior = torch.distributions.MultivariateNormal(torch.zeros(PARAMETERS), torch.eye(PARAMETERS))
+    theta, x = (torch.from_numpy(array) for array in simulate(SIMULATIONS, np.random.default_rng(2026)))
+    return NPE(prior, density_estimator=posterior_nn("maf", embedding_net=embedding)).append_simulations(theta, x)
+
+
+def _seconds_training(epochs: int) -> float:
+    start = time.perf_counter()
+    inference().train(training_batch_size=BATCH, max_num_epochs=epochs, stop_after_epochs=epochs)
+    return time.perf_counter() - start
+
+
+def online() -> dict[str, float]:
+    few, many = (_seconds_training(epochs) for epochs in (1, 4))
+    updates = 3 * (SIMULATIONS * 9 // 10 // BATCH)
+    return {"import": IMPORTED, "updates/s": updates / (many - few)}
+
+
+def draws() -> dict[str, float]:
+    trained = inference()
+    trained.train(training_batch_size=BATCH, max_num_epochs=1)
+    posterior = trained.build_posterior()
+    x = torch.from_numpy(simulate(DATA_SETS, np.random.default_rng(1))[1])
+    draw = seconds(lambda: posterior.sample_batched((DRAWS,), x, show_progress_bars=False), repeats=1)
+    return {"draws/s": DATA_SETS * DRAWS / draw}
+
+
+report({"online": online, "draws": draws})

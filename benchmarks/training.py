@@ -1,0 +1,124 @@
+"""Training and drawing on the quickstart, beside the peers, each in an environment of its own.
+
+    python benchmarks/training.py --install          once: installs the peers into .peers/ (4 GB)
+    python benchmarks/training.py [--repeats 3]      measures every tool in turn, and prints the tables
+
+Every tool runs the same task on the same machine in the same run; figures are medians over the repeats, and ratios are
+cinnflow's figure over the peer's. Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent / "peers"
+ENVIRONMENTS = Path(__file__).parents[1] / ".peers"
+TOOLS = {
+    "cinnflow": (Path(sys.executable), "measure_cinnflow.py", {}),
+    "BayesFlow 1.1.6": (ENVIRONMENTS / "bayesflow1/bin/python", "measure_bayesflow1.py", {}),
+    "BayesFlow 2.0.12, TensorFlow": (
+        ENVIRONMENTS / "bayesflow2/bin/python",
+        "measure_bayesflow2.py",
+        {"KERAS_BACKEND": "tensorflow"},
+    ),
+    "BayesFlow 2.0.12, JAX": (
+        ENVIRONMENTS / "bayesflow2/bin/python",
+        "measure_bayesflow2.py",
+        {"KERAS_BACKEND": "jax"},
+    ),
+    "sbi 0.27": (ENVIRONMENTS / "sbi/bin/python", "measure_sbi.py", {}),
+}
+TASKS = {
+    "online": list(TOOLS),
+    "draws": list(TOOLS),
+    "quickstart": ["cinnflow", "BayesFlow 1.1.6"],
+}
+BATCH, ELEMENTS = 32, 50
+SUMMARY_FLOPS = 2 * (4 * 64 + 64 * 64) * ELEMENTS * 5
+"""Of one forward pass of the tutorial's deep set for one data set: five stacks of two layers see every element."""
+COUPLING_FLOPS = 2 * 4 * 2 * (12 * 128 + 128 * 128 + 128 * 4)
+"""Of one forward pass of its four two-sided couplings."""
+BACKWARD = 3
+"""What a forward and a backward pass cost together, in forward passes."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--install", action="store_true")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    args = parser.parse_args()
+    if args.install:
+        for name in ("bayesflow1", "bayesflow2", "sbi"):
+            subprocess.run([HERE / f"{name}.sh", ENVIRONMENTS / name], check=True)
+        return
+    for task in args.tasks:
+        print(f"\n{task}: medians of {args.repeats}", flush=True)
+        print(table(measure(task, TASKS[task], args.repeats)).to_markdown(index=False), flush=True)
+    floor = BACKWARD * BATCH * (SUMMARY_FLOPS + COUPLING_FLOPS) / matrix_product_rate()
+    print(
+        f"\nFloor: {1e3 * floor:.2f} ms for an update of the tutorial's network at a large matrix product's speed"
+    )
+
+
+def measure(task: str, tools: Sequence[str], repeats: int) -> dict[str, list[dict[str, float]]]:
+    """Runs one task of each tool in turn, several times over."""
+    found: dict[str, list[dict[str, float]]] = {tool: [] for tool in tools}
+    for _ in range(repeats):
+        for tool in tools:
+            python, script, environment = TOOLS[tool]
+            quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "BENCHMARK_STARTED": str(time.time())}
+            run = subprocess.run(
+                [python, HERE / script, task],
+                env={**os.environ, **quiet, **environment},
+                capture_output=True,
+                text=True,
+            )
+            if run.returncode:
+                raise SystemExit(f"{tool}, {task}: {run.stderr[-2000:]}")
+            found[tool].append(json.loads(run.stdout.splitlines()[-1]))
+    return found
+
+
+def table(found: dict[str, list[dict[str, float]]]) -> pd.DataFrame:
+    """Medians of each figure by tool, and cinnflow's advantage in each figure that is a rate or a time."""
+    rows = []
+    for tool, runs in found.items():
+        row: dict[str, object] = {"tool": tool}
+        for name in found["cinnflow"][0]:
+            values = [run[name] for run in runs if name in run]
+            ours = np.median([run[name] for run in found["cinnflow"]])
+            if not values:
+                continue
+            median = float(np.median(values))
+            row[name] = f"{median:.3g}"
+            if tool != "cinnflow" and name.endswith("/s"):
+                row[name] += f" ({ours / median:.1f} x)"
+            if tool != "cinnflow" and name in ("seconds", "first update"):
+                row[name] += f" ({median / ours:.1f} x)"
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("")
+
+
+def matrix_product_rate(size: int = 2048) -> float:
+    """Floating-point operations a second that a large product of single-precision matrices reaches here."""
+    a = np.random.default_rng(0).standard_normal((size, size), np.float32)
+    a @ a
+    start = time.perf_counter()
+    for _ in range(5):
+        a @ a
+    return 5 * 2 * size**3 / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()
