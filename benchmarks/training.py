@@ -66,9 +66,7 @@ def main() -> None:
         print(f"\n{task}: medians of {args.repeats}", flush=True)
         print(table(measure(task, TASKS[task], args.repeats)).to_markdown(index=False), flush=True)
     floor = BACKWARD * BATCH * (SUMMARY_FLOPS + COUPLING_FLOPS) / matrix_product_rate()
-    print(
-        f"\nFloor: {1e3 * floor:.2f} ms for an update of the tutorial's network at a large matrix product's speed"
-    )
+    print(f"\nFloor: {1e3 * floor:.2f} ms for an update of the tutorial's network at a large matrix product's speed")
 
 
 def measure(task: str, tools: Sequence[str], repeats: int) -> dict[str, list[dict[str, float]]]:
