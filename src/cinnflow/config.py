@@ -6,11 +6,10 @@ else in the package holds a default of its own.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -26,6 +25,8 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+from cinnflow.config_mistakes import in_words
 
 
 class ConfigError(ValueError):
@@ -421,57 +422,10 @@ def check_study(raw: Any, source: str = "the configuration") -> Study:
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        lines = "\n".join(f"  {_mistake(dict(mistake))}" for mistake in error.errors())
+        lines = "\n".join(f"  {in_words(dict(mistake), Study)}" for mistake in error.errors())
         raise ConfigError(f"{source} cannot be used:\n{lines}") from error
 
 
 def schema() -> str:
     """The JSON schema of configurations, as it stands in workflow/schemas/config.schema.json."""
     return json.dumps(Study.model_json_schema(), indent=2) + "\n"
-
-
-def _mistake(mistake: dict[str, Any]) -> str:
-    """One mistake in words: the key, what it got, what it takes."""
-    # Pydantic puts the tag of a union's variant between the keys.
-    keys = [str(part) for part in mistake["loc"]]
-    sections: list[type[Section]] = [Study]
-    path: list[str] = []
-    takes: set[str] = set()
-    for key in keys:
-        if variants := [section for section in sections if key in _tags(section)]:
-            sections = variants
-            continue
-        takes = {name for section in sections for name in section.model_fields}
-        path.append(key)
-        sections = [inner for section in sections for inner in _sections(section, key)]
-    where = ".".join(path)
-    if mistake["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(keys[-1], sorted(takes), n=1)
-        return f"{where}: no such key; " + (f"did you mean {near[0]}?" if near else f"takes {', '.join(sorted(takes))}")
-    if mistake["type"] == "missing":
-        return f"{where}: is missing, and has no default"
-    if mistake["type"] == "union_tag_invalid":  # pydantic names neither the key nor the value by itself
-        key = mistake["ctx"]["discriminator"].strip("'")
-        return f"{where}.{key}: got {mistake['ctx']['tag']!r}; takes {mistake['ctx']['expected_tags']}"
-    says = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{where}: got {mistake['input']!r}; takes {says}"
-
-
-def _tags(section: type[Section]) -> tuple[str, ...]:
-    """Values of `type` that choose this variant of a union."""
-    if section is ModelFileNetwork:
-        return ("model_file",)
-    return get_args(section.model_fields["type"].annotation) if "type" in section.model_fields else ()
-
-
-def _sections(section: type[Section], key: str) -> list[type[Section]]:
-    """The parts of a configuration that may stand under a key."""
-    if key not in section.model_fields:
-        return []
-    waiting, found = [section.model_fields[key].annotation], []
-    while waiting:
-        annotation = waiting.pop()
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            found.append(annotation)
-        waiting += getattr(annotation, "__args__", ())
-    return found

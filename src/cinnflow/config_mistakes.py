@@ -1,0 +1,54 @@
+"""Mistakes in a configuration, in words: the key, what it got, what it takes."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel, Tag
+
+Variant = tuple[str | None, type[BaseModel]]
+"""A section, and the tag that chooses it where there are several."""
+
+
+def in_words(mistake: dict[str, Any], root: type[BaseModel]) -> str:
+    """One mistake in words.
+
+    Args:
+        mistake: as pydantic tells it, one of `ValidationError.errors()`.
+        root: the model that the configuration was checked against.
+    """
+    variants: list[Variant] = [(None, root)]
+    path: list[str] = []
+    takes: set[str] = set()
+    for key in map(str, mistake["loc"]):
+        # Pydantic puts the tag of a union's variant between the keys.
+        if chosen := [variant for variant in variants if variant[0] == key]:
+            variants = chosen
+            continue
+        takes = {name for _, section in variants for name in section.model_fields}
+        path.append(key)
+        variants = [inner for _, section in variants for inner in _variants(section, key)]
+    where = ".".join(path)
+    if mistake["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path[-1], sorted(takes), n=1)
+        return f"{where}: no such key; " + (f"did you mean {near[0]}?" if near else f"takes {', '.join(sorted(takes))}")
+    if mistake["type"] == "missing":
+        return f"{where}: is missing, and has no default"
+    says = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{where}: got {mistake['input']!r}; takes {says}"
+
+
+def _variants(section: type[BaseModel], key: str) -> list[Variant]:
+    """The sections that may stand under a key, each with its tag."""
+    if key not in section.model_fields:
+        return []
+    waiting: list[tuple[str | None, Any]] = [(None, section.model_fields[key].annotation)]
+    found: list[Variant] = []
+    while waiting:
+        tag, annotation = waiting.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found.append((tag, annotation))
+        tag = next((mark.tag for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, Tag)), tag)
+        waiting += [(tag, inner) for inner in getattr(annotation, "__args__", ())]
+    return found
