@@ -29,7 +29,7 @@ from synthetic_store import describe, megabytes, synthetic_batches, write_store
 
 from cinnflow.config import Network, Training
 from cinnflow.store.layout import Store
-from cinnflow.store.seal import read_manifest
+from cinnflow.store.manifest import read_manifest
 from cinnflow.store.stored_simulations import StoredSimulations
 
 CHUNK, CHUNKS_AT_ONCE, BATCH = 1024, 16, 256

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.store.batch import Batch, place_batch
+from cinnflow.store.chunks import encode
 from cinnflow.store.description import Description, write_description
-from cinnflow.store.layout import Store, encode
-from cinnflow.store.seal import Manifest, seal
+from cinnflow.store.layout import Store
+from cinnflow.store.manifest import Manifest
+from cinnflow.store.seal import seal
 
 
 def write_store(store: Store, batches: int, floats: int, batch_size: int) -> Manifest:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import floor
 import numpy as np
 import pandas as pd
 
@@ -41,15 +42,9 @@ TOOLS = {
 TASKS = {
     "online": list(TOOLS),
     "draws": list(TOOLS),
+    "offline": list(TOOLS),
     "quickstart": ["cinnflow", "BayesFlow 1.1.6"],
 }
-BATCH, ELEMENTS = 32, 50
-SUMMARY_FLOPS = 2 * (4 * 64 + 64 * 64) * ELEMENTS * 5
-"""Of one forward pass of the tutorial's deep set for one data set: five stacks of two layers see every element."""
-COUPLING_FLOPS = 2 * 4 * 2 * (12 * 128 + 128 * 128 + 128 * 4)
-"""Of one forward pass of its four two-sided couplings."""
-BACKWARD = 3
-"""What a forward and a backward pass cost together, in forward passes."""
 
 
 def main() -> None:
@@ -65,8 +60,14 @@ def main() -> None:
     for task in args.tasks:
         print(f"\n{task}: medians of {args.repeats}", flush=True)
         print(table(measure(task, TASKS[task], args.repeats)).to_markdown(index=False), flush=True)
-    floor = BACKWARD * BATCH * (SUMMARY_FLOPS + COUPLING_FLOPS) / matrix_product_rate()
-    print(f"\nFloor: {1e3 * floor:.2f} ms for an update of the tutorial's network at a large matrix product's speed")
+    matrix = np.random.default_rng(0).standard_normal((2048, 2048), np.float32)
+    computes = floor.rate(lambda: matrix @ matrix, 2 * 2048**3)
+    print(
+        f"\nAt the speed of a large matrix product here, {computes / 1e9:.0f} GFLOP/s, the tutorial's network would "
+        f"take {computes / floor.operations(32):.0f} updates of 32 a second, pass over 100,000 simulations "
+        f"{computes / floor.operations(100_000):.2f} times a second, and draw {computes / floor.draw_operations():.3g} "
+        "times a second."
+    )
 
 
 def measure(task: str, tools: Sequence[str], repeats: int) -> dict[str, list[dict[str, float]]]:
@@ -106,16 +107,6 @@ def table(found: dict[str, list[dict[str, float]]]) -> pd.DataFrame:
                 row[name] += f" ({median / ours:.1f} x)"
         rows.append(row)
     return pd.DataFrame(rows).fillna("")
-
-
-def matrix_product_rate(size: int = 2048) -> float:
-    """Floating-point operations a second that a large product of single-precision matrices reaches here."""
-    a = np.random.default_rng(0).standard_normal((size, size), np.float32)
-    a @ a
-    start = time.perf_counter()
-    for _ in range(5):
-        a @ a
-    return 5 * 2 * size**3 / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,20 @@ import time
 import bayesflow as bf
 import numpy as np
 import tensorflow as tf
-from quickstart import BATCH, DATA_SETS, DRAWS, ELEMENTS, PARAMETERS, divergence, report, seconds, simulate, since_start
+from quickstart import (
+    BATCH,
+    DATA_SETS,
+    DRAWS,
+    ELEMENTS,
+    OFFLINE,
+    OFFLINE_BATCH,
+    PARAMETERS,
+    divergence,
+    report,
+    seconds,
+    simulate,
+    since_start,
+)
 
 IMPORTED = since_start()
 
@@ -72,5 +85,18 @@ def draws() -> dict[str, float]:
     return {"draws/s": DATA_SETS * DRAWS / seconds(lambda: posterior.sample({"summary_conditions": x}, DRAWS))}
 
 
+def offline() -> dict[str, float]:
+    training = trainer()
+    theta, x = simulate(OFFLINE, np.random.default_rng(2026))
+    times = []
+    for _ in range(2):  # the first compiles
+        start = time.perf_counter()
+        training.train_offline(
+            {"prior_draws": theta, "sim_data": x}, epochs=1, batch_size=OFFLINE_BATCH, save_checkpoint=False
+        )
+        times.append(time.perf_counter() - start)
+    return {"epochs/s": 1 / times[-1]}
+
+
 tf.get_logger().setLevel("ERROR")
-report({"online": online, "quickstart": quickstart, "draws": draws})
+report({"online": online, "quickstart": quickstart, "draws": draws, "offline": offline})

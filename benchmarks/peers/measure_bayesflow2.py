@@ -6,7 +6,19 @@ import time
 
 import bayesflow as bf
 import numpy as np
-from quickstart import BATCH, DATA_SETS, DRAWS, ELEMENTS, PARAMETERS, report, seconds, simulate, since_start
+from quickstart import (
+    BATCH,
+    DATA_SETS,
+    DRAWS,
+    ELEMENTS,
+    OFFLINE,
+    OFFLINE_BATCH,
+    PARAMETERS,
+    report,
+    seconds,
+    simulate,
+    since_start,
+)
 
 IMPORTED = since_start()
 
@@ -50,4 +62,15 @@ def draws() -> dict[str, float]:
     return {"draws/s": DATA_SETS * DRAWS / seconds(lambda: training.sample(num_samples=DRAWS, conditions={"x": x}))}
 
 
-report({"online": online, "draws": draws})
+def offline() -> dict[str, float]:
+    training = workflow()
+    theta, x = simulate(OFFLINE, np.random.default_rng(2026))
+    times = []
+    for _ in range(2):  # the first compiles
+        start = time.perf_counter()
+        training.fit_offline({"theta": theta, "x": x}, epochs=1, batch_size=OFFLINE_BATCH, verbose=0)
+        times.append(time.perf_counter() - start)
+    return {"epochs/s": 1 / times[-1]}
+
+
+report({"online": online, "draws": draws, "offline": offline})

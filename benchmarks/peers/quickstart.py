@@ -20,6 +20,8 @@ STARTED = float(os.environ.get("BENCHMARK_STARTED", time.time()))
 """When the process was started, in seconds since the epoch: the driver says so, since an interpreter takes time too."""
 PARAMETERS, ELEMENTS, BATCH = 4, 50, 32
 DATA_SETS, DRAWS = 500, 1000
+OFFLINE, OFFLINE_BATCH = 100_000, 256
+"""Simulations that are there already, and how many of them an update takes."""
 
 
 def simulate(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

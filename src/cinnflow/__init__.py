@@ -14,6 +14,7 @@ _HOME = {
     "Prior": "cinnflow.simulation.prior",
     "Simulator": "cinnflow.simulation.simulator",
     "ExternalSimulator": "cinnflow.simulation.external",
+    "TensorFlowSimulator": "cinnflow.training.tensorflow_simulator",
     "ContextGenerator": "cinnflow.simulation.context",
     "GenerativeModel": "cinnflow.simulation.generative_model",
     "DeepSet": "cinnflow.networks.deep_set",

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from cinnflow.config import read_raw
+from cinnflow.errors import PlainError
 from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.pilot import pilot
-from cinnflow.steps.common import PLAIN
 from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.description import read_description
@@ -48,7 +48,7 @@ def main() -> None:
     try:
         plan = Plan.of(read_raw(args.configfile), str(args.configfile))
         sys.exit(args.function(plan, args, console))
-    except (*PLAIN, Locked) as error:
+    except (PlainError, Locked) as error:
         console.print(f"cinnflow: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
 

@@ -27,9 +27,10 @@ from pydantic import (
 )
 
 from cinnflow.config_mistakes import in_words
+from cinnflow.errors import PlainError
 
 
-class ConfigError(ValueError):
+class ConfigError(PlainError, ValueError):
     """A configuration that cannot be used; the message names each key, what it got and what it takes."""
 
 

@@ -12,7 +12,7 @@ from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint, source_fingerprint
 from cinnflow.store.layout import Store, StoreError
-from cinnflow.store.seal import Manifest, read_manifest
+from cinnflow.store.manifest import Manifest, read_manifest
 from cinnflow.store.source import Source, open_source
 
 RESULTS = Path("results")

@@ -15,8 +15,9 @@ from cinnflow.store.batch import Batch, run_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.journal import Journal
 from cinnflow.store.layout import StoreError
+from cinnflow.store.manifest import check_digests, read_manifest, withdraw_stale
 from cinnflow.store.reader import read_failures, read_simulations
-from cinnflow.store.seal import check_digests, provenance, read_manifest, seal, withdraw_stale
+from cinnflow.store.seal import provenance, seal
 
 
 def seal_all(store, split="round-0", batches=2, size=8, max_failed=0.05, options=""):

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from studies import PATIENCE, Running, Workflow
 
+from cinnflow.store.chunks import decode
 from cinnflow.store.journal import read_journal
-from cinnflow.store.layout import decode, theta_spec
+from cinnflow.store.layout import theta_spec
 
 
 def wait_until(happened: Callable[[], bool], what: str) -> None:

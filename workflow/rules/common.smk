@@ -8,8 +8,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import RerunTrigger
 
+from cinnflow.errors import PlainError
 from cinnflow.plan import Plan
-from cinnflow.steps.common import PLAIN
 from cinnflow.steps.lock import Lock, Locked
 
 # The steps run the library that stands beside the rules, in the Python that runs snakemake.
@@ -30,7 +30,7 @@ COMMAND = " ".join(["snakemake", *sys.argv[1:]])
 try:
     PLAN = Plan.of(config, SOURCE)
     PLAN.check_batch_size()
-except PLAIN as error:
+except PlainError as error:
     raise WorkflowError(f"cinnflow: {error}") from None
 
 LOCK = Lock(PLAN.folder)

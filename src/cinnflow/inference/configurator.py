@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+import tensorflow.experimental.numpy as tnp
 
 from cinnflow.simulation.padding import MASK
 
@@ -21,8 +23,9 @@ Data = np.ndarray | Mapping[str, np.ndarray]
 
 
 def as_dict(data: Data, alone: str = "x") -> dict[str, np.ndarray]:
-    """Data by name; an array alone gets the name `alone`."""
-    return {name: np.asarray(array) for name, array in (data if isinstance(data, Mapping) else {alone: data}).items()}
+    """Data by name, as arrays, or tensors where they are some; an array alone gets the name `alone`."""
+    named = data if isinstance(data, Mapping) else {alone: data}
+    return {name: array if tf.is_tensor(array) else np.asarray(array) for name, array in named.items()}
 
 
 def is_configured(data: Data) -> bool:
@@ -120,12 +123,14 @@ class Configurator:
     def _counts(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Number of elements (data sets,) of each data set."""
         if MASK in arrays:
-            return np.sum(arrays[MASK], axis=1)
+            return _numpy_for(arrays).sum(arrays[MASK], axis=1)
         simulations, elements = arrays[self.to_summary[0]].shape[:2]
         return np.full(simulations, elements)
 
     def __call__(self, data: Data) -> dict[str, np.ndarray]:
         """Arranges data of the same names and shapes; where there is one name, an array alone needs none.
+
+        Tensors become tensors, also inside a compiled function.
 
         Returns:
             summary_conditions (data sets, elements, channels), summary_mask (data sets, elements) and
@@ -138,17 +143,18 @@ class Configurator:
         arrays = as_dict(data, *needed) if len(needed) == 1 else as_dict(data)
         self._check(arrays, needed)
         arrays = {name: self._counts(arrays) for name in self.lengths} | arrays
+        xp = _numpy_for(arrays)
         configured = {}
         if self.to_summary:
-            flat = [arrays[name].reshape(*arrays[name].shape[:2], -1) for name in self.to_summary]
-            stacked = np.concatenate(flat, axis=-1)
+            flat = [xp.reshape(arrays[name], (*arrays[name].shape[:2], -1)) for name in self.to_summary]
+            stacked = xp.concatenate(flat, axis=-1)
             if MASK in arrays:
-                there = configured["summary_mask"] = arrays[MASK].astype(bool)
-                stacked = np.where(there[..., None], stacked, 0)  # where nothing is, NaN may stand
+                there = configured["summary_mask"] = xp.asarray(arrays[MASK], dtype=bool)
+                stacked = xp.where(there[..., None], stacked, 0)  # where nothing is, NaN may stand
             configured["summary_conditions"] = stacked
         if self.to_direct:
-            flat = [arrays[name].reshape(len(arrays[name]), -1) for name in self.to_direct]
-            configured["direct_conditions"] = np.concatenate(flat, axis=-1)
+            flat = [xp.reshape(arrays[name], (arrays[name].shape[0], -1)) for name in self.to_direct]
+            configured["direct_conditions"] = xp.concatenate(flat, axis=-1)
         return configured
 
     def _check(self, arrays: dict[str, np.ndarray], needed: Sequence[str]) -> None:
@@ -160,15 +166,15 @@ class Configurator:
             )
         first = arrays[needed[0]]
         sizes = {
-            "data sets": first.shape[:1],
-            "elements": arrays[self.to_summary[0]].shape[1:2] if self.to_summary else (),
+            "data sets": tuple(first.shape[:1]),
+            "elements": tuple(arrays[self.to_summary[0]].shape[1:2]) if self.to_summary else (),
         }
         for name, array in arrays.items():
             shape = self.shapes.get(name, sizes["elements"])
             expected = sizes["data sets"] + tuple(
                 size if size is not None else next(iter(sizes["elements"]), None) for size in shape
             )
-            if array.shape != expected or array.ndim == 0:
+            if tuple(array.shape) != expected or array.ndim == 0:
                 wanted = ", ".join(["data sets", *("elements" if size is None else str(size) for size in shape)])
                 raise ValueError(
                     f"data {name!r} take the shape ({wanted}), the same number of data sets for each name, got "
@@ -178,3 +184,8 @@ class Configurator:
     def get_config(self) -> dict[str, Any]:
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
         return {"shapes": shapes, "summary": self.summary, "lengths": self.lengths}
+
+
+def _numpy_for(arrays: Mapping[str, Any]) -> Any:
+    """NumPy, or its like for tensors."""
+    return tnp if any(tf.is_tensor(array) for array in arrays.values()) else np

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.errors import PlainError
 from cinnflow.simulation.padding import MASK
 from cinnflow.simulation.tables import READERS
 
 
-class ObservationError(ValueError):
+class ObservationError(PlainError, ValueError):
     """Observed data that are not shaped like simulated ones; the message says how they differ."""
 
 

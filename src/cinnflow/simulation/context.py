@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.errors import PlainError
+
 Values = np.ndarray | dict[str, np.ndarray] | None
 
 _TAKEN = ("mask", "simulation", "parameter", "parameters")
 """Names that arrays beside the contexts have, in a store or for the networks."""
 
 
-class ContextError(ValueError):
+class ContextError(PlainError, ValueError):
     """A context that functions and networks could not take; the message says what is wrong with it."""
 
 
@@ -95,6 +97,11 @@ class ContextGenerator:
         if use_non_batchable_for_batchable and None in (batchable_context_fun, non_batchable_context_fun):
             raise ContextError("use_non_batchable_for_batchable takes both a batchable and a non-batchable function")
         self._example = self.draw(1, np.random.default_rng(0))
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no context at all."""
+        return self.batchable_context_fun is None and self.non_batchable_context_fun is None
 
     def __call__(self, batch_size: int, rng: np.random.Generator) -> dict[str, Values]:
         """The contexts of a batch under BayesFlow's keys, batchable_context and non_batchable_context."""

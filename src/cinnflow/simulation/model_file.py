@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.errors import PlainError
 from cinnflow.simulation.generative_model import GenerativeModel
 
 _PREFIX = "cinnflow_model_"
 
 
-class ModelError(ValueError):
+class ModelError(PlainError, ValueError):
     """A model file that cannot be used; the message says what it lacks."""
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cinnflow.errors import PlainError
 from cinnflow.simulation.context import Context, ContextGenerator
 
 
-class PriorError(ValueError):
+class PriorError(PlainError, ValueError):
     """A prior whose draws contradict what it declares."""
 
 

@@ -7,31 +7,9 @@ import logging
 import sys
 from collections.abc import Callable
 
-from cinnflow.config import ConfigError
-from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
-from cinnflow.inference.observation import ObservationError
-from cinnflow.simulation.context import ContextError
-from cinnflow.simulation.model_file import ModelError
-from cinnflow.simulation.prior import PriorError
-from cinnflow.store.layout import StoreError
-from cinnflow.store.source import SourceError
-from cinnflow.training.errors import TrainingError
+from cinnflow.errors import PlainError
 
 log = logging.getLogger("cinnflow")
-
-PLAIN = (
-    ConfigError,
-    ContextError,
-    ModelError,
-    ObservationError,
-    PosteriorFileError,
-    PriorError,
-    SourceError,
-    StoreError,
-    SummaryNetworkError,
-    TrainingError,
-)
-"""Errors whose message tells a user all there is to know."""
 
 
 def run_step(step: Callable[[], None]) -> None:
@@ -39,7 +17,7 @@ def run_step(step: Callable[[], None]) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         step()
-    except PLAIN as error:
+    except PlainError as error:
         _end(str(error))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

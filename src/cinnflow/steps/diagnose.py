@@ -15,8 +15,8 @@ from cinnflow.inference.draws import read_draws
 from cinnflow.simulation.outcome import Status
 from cinnflow.steps.common import run_step
 from cinnflow.store.layout import place
+from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import read_failures
-from cinnflow.store.seal import read_manifest
 
 
 def main() -> None:

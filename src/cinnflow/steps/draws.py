@@ -11,8 +11,8 @@ import numpy as np
 from cinnflow.inference.draws import Draws, write_draws
 from cinnflow.simulation.model_file import load_model
 from cinnflow.steps.common import run_step, say
+from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import read_simulations
-from cinnflow.store.seal import read_manifest
 
 
 def main() -> None:

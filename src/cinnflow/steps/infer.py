@@ -14,8 +14,8 @@ from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.padding import MASK
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.layout import place
+from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import Simulations, read_simulations
-from cinnflow.store.seal import read_manifest
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from cinnflow.steps.common import run_step, say
 from cinnflow.store.batch import Batch, run_batch
 from cinnflow.store.fingerprint import Fingerprint, fingerprint
 from cinnflow.store.layout import Store
+from cinnflow.store.manifest import withdraw_stale
 from cinnflow.store.progress import progress_line
-from cinnflow.store.seal import withdraw_stale
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
 from cinnflow.store.layout import place
+from cinnflow.store.manifest import read_manifest
 from cinnflow.store.progress import duration
-from cinnflow.store.seal import read_manifest
 from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.history import Epoch

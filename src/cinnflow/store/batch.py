@@ -17,9 +17,10 @@ from cinnflow.simulation.outcome import Outcome, Status
 from cinnflow.simulation.padding import common_length, pad, varying
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits, Task, run_all
+from cinnflow.store.chunks import decode, encode
 from cinnflow.store.description import Description, read_description, write_description
 from cinnflow.store.journal import Entry, Journal, open_journal
-from cinnflow.store.layout import RECORDS, STATUS, Store, StoreError, context_spec, decode, encode, place, theta_spec
+from cinnflow.store.layout import RECORDS, STATUS, Store, StoreError, context_spec, place, theta_spec
 
 log = logging.getLogger(__name__)
 

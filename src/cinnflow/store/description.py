@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from cinnflow.store.layout import (
     StoreError,
     context_spec,
     data_spec,
-    group_metadata,
     place,
     theta_spec,
 )
@@ -133,9 +131,9 @@ def write_description(store: Store, description: Description, temporary: Path) -
     # What a store has none of does not stand there: one without contexts reads as it did before there were any.
     optional = ("context", "padded")
     about = {name: value for name, value in asdict(description).items() if value or name not in optional}
-    attributes: dict[str, Any] = {"cinnflow": about}
+    metadata = {"attributes": {"cinnflow": about}, "zarr_format": 3, "node_type": "group"}
     store.path.mkdir(parents=True, exist_ok=True)
-    place(temporary, group_metadata(attributes), temporary.with_suffix(".temporary"))
+    place(temporary, json.dumps(metadata, indent=2).encode(), temporary.with_suffix(".temporary"))
     with contextlib.suppress(FileExistsError):
         os.link(temporary, store.path / "zarr.json")
     temporary.unlink()

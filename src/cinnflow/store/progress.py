@@ -14,8 +14,9 @@ import numpy as np
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch
+from cinnflow.store.chunks import decode
 from cinnflow.store.journal import is_running, read_journal
-from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store, decode
+from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store
 
 LATELY = 600.0
 """Seconds over which the pace of a running study is taken."""

@@ -13,7 +13,7 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import MASK, mask_of
 from cinnflow.store.description import Description, read_description
 from cinnflow.store.layout import LENGTH, SEED, STATUS, Store, StoreError
-from cinnflow.store.seal import Manifest, check_digests
+from cinnflow.store.manifest import Manifest, check_digests
 
 
 @dataclass(frozen=True)

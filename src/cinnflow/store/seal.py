@@ -7,7 +7,6 @@ budgets share the store; and the study's manifest, with a digest of every chunk 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import platform
 from dataclasses import asdict, dataclass
@@ -22,98 +21,15 @@ from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch, clear_scratch, decode_batch
 from cinnflow.store.description import Description, read_description
-from cinnflow.store.layout import (
-    STATUS,
-    UNKNOWN_STATUS,
-    ArraySpec,
-    Store,
-    StoreError,
-    consolidated_metadata,
-    place,
-    split_metadata,
-)
+from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store, StoreError, place
+from cinnflow.store.manifest import Manifest, chunk_digest, failed_share
+from cinnflow.store.metadata import consolidated_metadata, split_metadata
 
 EXCERPT_LINES = 5
 GO_ON = (
     "\nTo go on without them, raise simulations.max_failed: the posterior is then conditional on a simulation that "
     "does not fail."
 )
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a study reads of one split; nothing in it changes from run to run.
-
-    Args:
-        store: name of the store.
-        split: name of the split.
-        batches: how many batches, from the first.
-        batch_size: simulations in each.
-        counts: simulations by how they ended.
-        chunks: for each array that training reads, a digest of each batch's chunk; None where a batch has none.
-    """
-
-    store: str
-    split: str
-    batches: int
-    batch_size: int
-    counts: dict[str, int]
-    chunks: dict[str, list[str | None]]
-
-    @property
-    def simulations(self) -> int:
-        """Simulations of the split, failed ones included."""
-        return sum(self.counts.values())
-
-    @property
-    def failed_share(self) -> float:
-        """Share of the simulations that failed."""
-        return _failed_share(self.counts)
-
-    def text(self) -> str:
-        """The manifest as it stands in its file."""
-        return json.dumps(asdict(self), indent=1) + "\n"
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Reads a manifest.
-
-    Raises:
-        StoreError: when the file is damaged.
-    """
-    try:
-        return Manifest(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise StoreError(
-            f"{path} is damaged ({error}): delete it and start snakemake again, which seals anew"
-        ) from error
-
-
-def withdraw_stale(results: Path, batch: Batch) -> list[Path]:
-    """Deletes the manifests of all studies that list other bytes for a batch than the store now holds.
-
-    A simulator whose output its seed does not fix gives something else when a batch runs again; what was computed from
-    the old bytes must then not pass for a result of the new ones.
-
-    Args:
-        results: the folder of all studies' results.
-        batch: a batch that was just committed.
-
-    Returns:
-        The manifests that are gone.
-    """
-    description = read_description(batch.store)
-    withdrawn = []
-    for path in sorted(results.glob(f"*/manifest/{batch.split}.json")) if description else []:
-        manifest = read_manifest(path)
-        listed = manifest.store == batch.store.name and batch.number < manifest.batches
-        if listed and any(
-            manifest.chunks[spec.name][batch.number] != chunk_digest(batch.store, batch.split, spec, batch.number)
-            for spec in description.trained
-        ):
-            path.unlink()
-            withdrawn.append(path)
-    return withdrawn
 
 
 @dataclass(frozen=True)
@@ -171,7 +87,7 @@ def seal(
             f"{store.path}/zarr.json is missing: delete one commit record, "
             f"{store.chunk(split, STATUS, 0)}, and start snakemake again: that batch runs again and writes it anew"
         )
-    if description is None or not counts[Status.OK.label] or _failed_share(counts) > max_failed:
+    if description is None or not counts[Status.OK.label] or failed_share(counts) > max_failed:
         imported = description is not None and description.imported
         raise StoreError(_too_many_failures(split, counts, max_failed, status, messages, options, imported))
     digests = {
@@ -182,27 +98,6 @@ def seal(
         clear_scratch(Batch(store, split, number, batch_size))
     manifest = Manifest(store.name, split, batches, batch_size, counts, digests)
     return manifest, Effort(float(np.nansum(seconds)), int(attempts.sum()))
-
-
-def check_digests(store: Store, manifest: Manifest, description: Description) -> None:
-    """Checks that the store still holds the bytes that were sealed.
-
-    Raises:
-        StoreError: for the first chunk that does not.
-    """
-    for spec in description.trained:
-        for batch, digest in enumerate(manifest.chunks[spec.name]):
-            if chunk_digest(store, manifest.split, spec, batch) != digest:
-                raise changed_chunk(store.chunk(manifest.split, spec, batch), manifest)
-
-
-def changed_chunk(path: Path, manifest: Manifest) -> StoreError:
-    """What is said of a chunk whose bytes are not those that were sealed."""
-    return StoreError(
-        f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
-        "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
-        f"stands there now is right, delete the study's manifest of {manifest.split} to seal and train anew"
-    )
 
 
 def provenance(effort: Effort, command: str) -> dict[str, Any]:
@@ -227,12 +122,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def chunk_digest(store: Store, split: str, spec: ArraySpec, batch: int) -> str | None:
-    """Digest of one chunk's bytes, None where there is no such chunk."""
-    path = store.chunk(split, spec, batch)
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32] if path.exists() else None
-
-
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:
     """Writes the split's zarr.json files for at least this many simulations; they never shrink."""
     temporary = store.path / ".sealing"
@@ -255,11 +144,6 @@ def _sealed_simulations(path: Path) -> int:
         ) from error
 
 
-def _failed_share(counts: dict[str, int]) -> float:
-    simulations = sum(counts.values())
-    return (simulations - counts[Status.OK.label]) / simulations
-
-
 def _too_many_failures(
     split: str,
     counts: dict[str, int],
@@ -280,7 +164,7 @@ def _too_many_failures(
     again = f"To run them again:  cinnflow retry{options} --reason {retried}"
     mend = "They were made elsewhere: mend them in the file simulations.source, or leave them out there."
     return (
-        f"{split} does not seal: {_failed_share(counts):.1%} of its {len(status)} simulations failed ({reasons}), "
+        f"{split} does not seal: {failed_share(counts):.1%} of its {len(status)} simulations failed ({reasons}), "
         + (f"more than simulations.max_failed: {max_failed:g} allows.\n" if some else "so there is nothing to learn.\n")
         + "\n".join(examples)
         + f"\n{mend if imported else again}"

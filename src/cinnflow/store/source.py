@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.errors import PlainError
 from cinnflow.simulation.outcome import checked_name
 from cinnflow.simulation.prior import Prior, PriorError, checked_support
 from cinnflow.store.archive import FORMATS, Archive, Rows
 
 
-class SourceError(ValueError):
+class SourceError(PlainError, ValueError):
     """A file of simulations that cannot be used; the message says what it holds and what is taken."""
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.simulation.outcome import Status
+from cinnflow.store.chunks import decode_numbers
 from cinnflow.store.description import read_description
 from cinnflow.store.layout import CHECKSUM_BYTES, SEED, STATUS, ArraySpec, Store, StoreError
+from cinnflow.store.manifest import Manifest, changed_chunk
 from cinnflow.store.reader import Simulations, simulations_of
-from cinnflow.store.seal import Manifest, changed_chunk
 
 
 class StoredSimulations:
@@ -78,6 +79,5 @@ class StoredSimulations:
         content = path.read_bytes() if path.exists() else b""
         if hashlib.sha256(content).hexdigest()[:32] != manifest.chunks[spec.name][batch]:
             raise changed_chunk(path, manifest)
-        # The seal has decoded these very bytes: plain numbers with a checksum behind them.
-        numbers = np.frombuffer(content[:-CHECKSUM_BYTES], np.dtype(spec.dtype).newbyteorder("<"))
-        return numbers.reshape(manifest.batch_size, *spec.shape)
+        # The seal has decoded these very bytes.
+        return decode_numbers(spec, content[:-CHECKSUM_BYTES], manifest.batch_size)

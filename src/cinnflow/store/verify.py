@@ -13,7 +13,7 @@ from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import Description, read_description
 from cinnflow.store.journal import Entry, open_journal
 from cinnflow.store.layout import STATUS, Store, StoreError
-from cinnflow.store.seal import Manifest, chunk_digest, read_manifest
+from cinnflow.store.manifest import Manifest, chunk_digest, read_manifest
 
 
 @dataclass(frozen=True)

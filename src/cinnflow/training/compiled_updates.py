@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -11,6 +11,8 @@ import tensorflow as tf
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 
 UPDATES_PER_CALL = 50
+
+Complete = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
 
 
 class CompiledUpdates:
@@ -25,11 +27,16 @@ class CompiledUpdates:
     Args:
         posterior: what is trained; its weights are there already.
         optimizer: a Keras optimizer.
+        complete: makes prepared simulations of each batch that is gathered from the pool, inside the program; or None,
+            where the pool holds prepared simulations.
     """
 
-    def __init__(self, posterior: AmortizedPosterior, optimizer: keras.optimizers.Optimizer) -> None:
+    def __init__(
+        self, posterior: AmortizedPosterior, optimizer: keras.optimizers.Optimizer, complete: Complete | None = None
+    ) -> None:
         self.posterior = posterior
         self.optimizer = optimizer
+        self.complete = complete
         self.weights = keras.Variable(self._joined(), name="weights")
         optimizer.build([self.weights])
 
@@ -37,7 +44,7 @@ class CompiledUpdates:
         """Takes one update for each batch.
 
         Args:
-            pool: prepared simulations, by name, first axis the simulations.
+            pool: simulations, by name, first axis the simulations; prepared, or what `complete` takes.
             rows: rows of the pool that make up each batch (updates, batch size); at most `UPDATES_PER_CALL` batches.
 
         Returns:
@@ -57,13 +64,13 @@ class CompiledUpdates:
     def _run(self, pool: dict[str, tf.Tensor], rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
         def update(i: tf.Tensor, losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             batch = {name: tf.gather(array, rows[i]) for name, array in pool.items()}
-            loss = self._update(batch)
+            loss = self._update(batch if self.complete is None else self.complete(batch))
             return i + 1, tf.tensor_scatter_nd_update(losses, [[i]], [loss])
 
         start = (tf.constant(0), tf.zeros(rows.shape[0], self.posterior.compute_dtype))
         return tf.while_loop(lambda i, _: i < updates, update, start)[1]
 
-    def _update(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def _update(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         weights = self.weights.value
         with tf.GradientTape() as tape:
             with keras.StatelessScope(state_mapping=self._separated(weights)) as scope:

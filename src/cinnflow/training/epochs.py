@@ -16,7 +16,7 @@ import cinnflow
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.training.batches import Batches, digest_of
 from cinnflow.training.checkpoint import Checkpoint
-from cinnflow.training.compiled_updates import CompiledUpdates
+from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
 
@@ -48,6 +48,7 @@ class Epochs:
         history: where epochs are written.
         checkpoint: a file for the state, or None.
         meaning: what training depends on beside these arguments: with it, a checkpoint is told from those of others.
+        complete: what makes prepared simulations of batches that are not; or None.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Epochs:
         history: History | None = None,
         checkpoint: Path | None = None,
         meaning: str = "",
+        complete: Complete | None = None,
     ) -> None:
         self.posterior = posterior
         self.batches = batches
@@ -70,7 +72,7 @@ class Epochs:
         self.history = History() if history is None else history
         schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * batches.updates_per_epoch)
         self.optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
-        self.updates = CompiledUpdates(posterior, self.optimizer)
+        self.updates = CompiledUpdates(posterior, self.optimizer, complete)
         self.best_loss = np.inf
         self.best_epoch = 0
         self.best_weights = self._weights()

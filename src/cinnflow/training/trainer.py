@@ -15,12 +15,14 @@ from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import CONFIGURED, Configurator, conditions_of
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, finite_rows, pad_and_stack
+from cinnflow.training.compiled_updates import Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
 from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
 from cinnflow.training.simulation_ahead import Model, Simulated, SimulationAhead, default_workers
+from cinnflow.training.simulation_inside import SimulationInside
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,8 @@ class Trainer:
         on_epoch: called after each epoch; or None.
         simulation_workers: processes that simulate ahead of training; 0 for a thread. By default one for each core
             where the model is a `GenerativeModel` whose simulator takes one parameter vector at a time, and a thread
-            for functions of whole batches. The results do not depend on it. A simulator that uses TensorFlow takes 0.
+            for functions of whole batches. The results do not depend on it. A simulator that uses TensorFlow takes 0,
+            and is faster as a `TensorFlowSimulator`, which simulates inside the compiled updates.
         seed: seed of simulations, order of batches and validation split.
 
     Reference:
@@ -215,7 +218,14 @@ class Trainer:
             validation = self._validation(validation_sims)
         return self._train_in_memory(arrays, epochs, batch_size, validation, patience)
 
-    def train_on(self, batches: Batches, epochs: int, validation: Arrays | None, patience: int | None) -> History:
+    def train_on(
+        self,
+        batches: Batches,
+        epochs: int,
+        validation: Arrays | None,
+        patience: int | None,
+        complete: Complete | None = None,
+    ) -> History:
         """Trains an adapted posterior on any source of batches.
 
         Args:
@@ -223,6 +233,7 @@ class Trainer:
             epochs: number of epochs.
             validation: configured simulations for the validation loss, or None.
             patience: as for `train_offline`.
+            complete: what makes prepared simulations of batches that are not, inside the compiled updates; or None.
         """
         checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
         self.trainings += 1
@@ -236,6 +247,7 @@ class Trainer:
             History(self.history_path),
             checkpoint,
             f"{self.seed}",
+            complete,
         )
         with TrainingProgress(epochs, batches.updates_per_epoch) as progress:
 
@@ -271,18 +283,30 @@ class Trainer:
             if not self.amortizer.adapted:
                 pilot = self._arrange(self._model_batches(ahead, self._seed("pilot"), _PILOT_SIMULATIONS, size))
                 elements = pilot["summary_mask"].shape[1] if "summary_mask" in pilot else 0
-            batches: OnlineBatches = (OnlineBatches if chosen.regime == "online" else ReplayBatches)(
-                ahead,
-                self._configure,
-                self.amortizer.prepare,
-                batch_size=size,
-                updates_per_epoch=chosen.iterations_per_epoch,
-                epochs=chosen.epochs,
-                seed=self._seed("batches"),
-                elements=elements,
-                **({"capacity": chosen.buffer_capacity} if chosen.regime == "replay" else {}),
-            )
             validation = self._validation(validation_sims, size, ahead)
+            settings = {
+                "batch_size": size,
+                "updates_per_epoch": chosen.iterations_per_epoch,
+                "epochs": chosen.epochs,
+                "seed": self._seed("batches"),
+            }
+            batches: OnlineBatches
+            if (
+                chosen.regime == "online"
+                and self.configurator is None
+                and SimulationInside.takes(self.generative_model)
+            ):
+                inside = SimulationInside(self.generative_model, self.amortizer)
+                with SimulationAhead(inside.draw, 0) as drawing:
+                    batches = OnlineBatches(drawing, inside.configure, inside.prepare, **settings)
+                    return self.train_on(batches, chosen.epochs, validation, patience, inside.complete)
+            settings["elements"] = elements
+            if chosen.regime == "online":
+                batches = OnlineBatches(ahead, self._configure, self.amortizer.prepare, **settings)
+            else:
+                batches = ReplayBatches(
+                    ahead, self._configure, self.amortizer.prepare, capacity=chosen.buffer_capacity, **settings
+                )
             return self.train_on(batches, chosen.epochs, validation, patience)
 
     @contextmanager
