@@ -67,7 +67,8 @@ class InvariantModule(MaskedLayer):
     def call(self, x, mask=None):
         """x (n, elements, channels), mask (n, elements) -> (n, output_dim or units)."""
         count = element_count(x, mask)
-        total = ops.sum(zero_missing(ops.concatenate([self.elementwise(x), x], axis=-1), mask), axis=1)
+        transformed, plain = (ops.sum(zero_missing(each, mask), axis=1) for each in (self.elementwise(x), x))
+        total = ops.concatenate([transformed, plain], axis=-1)
         pooled = ops.concatenate([total / (count + ops.exp(self.log_pseudo_count)), ops.log1p(count)], axis=-1)
         return self.pooled(pooled) + self.linear(pooled)
 

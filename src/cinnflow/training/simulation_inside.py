@@ -65,7 +65,7 @@ class SimulationInside:
             ],
             axis=0,
         )
-        first_the_finite = tf.argsort(tf.cast(~finite, tf.int32), stable=True)
-        finite_ones = tf.maximum(tf.math.count_nonzero(finite, dtype=tf.int32), 1)
-        rows = tf.where(finite, tf.range(count), tf.gather(first_the_finite, tf.range(count) % finite_ones))
+        finite_first = tf.argsort(tf.cast(~finite, tf.int32), stable=True)
+        number = tf.maximum(tf.math.count_nonzero(finite, dtype=tf.int32), 1)
+        rows = tf.gather(finite_first, tf.range(count) % number)
         return self._posterior.prepare({name: tf.gather(array, rows) for name, array in arrays.items()})
