@@ -61,7 +61,7 @@ def observation(parent: Path, name: str, posterior: np.ndarray) -> Observation:
     rng = np.random.default_rng(1)
     style.save(pairs.plot(pairs.compute(posterior, posterior * 2, names)), folder / "pairs.png")
     simulated, prior = ({"cases": scale * rng.normal(size=(40, 5))} for scale in (1, 2))
-    table = predictive.compute(simulated, {"cases": np.zeros(5)}, prior)
+    table = predictive.compute(simulated, {"cases": np.zeros(5)}, simulated, prior)
     table.to_csv(folder / "predictive.csv", index=False)
     style.save(predictive.plot(table), folder / "predictive.png")
     style.save(predictive.plot_prior(table), folder / "prior_predictive.png")
