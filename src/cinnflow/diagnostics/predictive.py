@@ -40,9 +40,10 @@ ADVICE = (
 )
 PRIOR_TITLE = "Prior predictive check"
 PRIOR_CAPTION = (
-    "The same with parameters from the prior (grey): what the model takes for possible before it has seen the data. "
-    "An observation outside of it is one that the network has seen nothing like in training, so that its posterior is "
-    "an extrapolation."
+    "Data simulated with parameters from the prior (grey: central 50 % and 90 % at each point, line: median) and the "
+    "real observation (dots; orange where it lies outside the 90 %): what the model takes for possible before it has "
+    "seen the data. An observation outside of it is one that the network has seen nothing like in training, so that "
+    "its posterior is an extrapolation."
 )
 PRIOR_ADVICE = (
     "Move or widen the prior so that data like these are simulated often, or look for an error in how the observation "
@@ -209,9 +210,10 @@ def _verdict(table: pd.DataFrame, otherwise: str, compared_with: str) -> pd.Data
         reason = f"{compared:.0f} {compared_with} to compare with, where a verdict takes {FEWEST}"
     else:
         word = otherwise if p_value <= verdicts.FALSE_ALARMS else verdicts.PASS
+        inside_90, as_extreme, limit = 100 * inside, 100 * p_value, 100 * verdicts.FALSE_ALARMS
         reason = (
-            f"{inside:.0%} of the points lie within the central 90 %; among {compared:.0f} {compared_with} and the "
-            f"observation, {p_value:.1%} are as extreme as the observation (limit {verdicts.FALSE_ALARMS:.0%})"
+            f"{inside_90:.0f} % of the points lie within the central 90 %; of {compared:.0f} {compared_with} and the "
+            f"observation, {as_extreme:.2g} % are as extreme as it is (limit {limit:.0f} %)"
         )
     if left_out:
         reason += f"; {left_out:.0f} failed simulations left out"
