@@ -23,9 +23,7 @@ ALPHA = 0.05
 def main() -> None:
     """Prints one line for each number of data sets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--simulations", type=int, default=100_000, help="for the simultaneous coverage"
-    )
+    parser.add_argument("--simulations", type=int, default=100_000, help="for the simultaneous coverage")
     args = parser.parse_args()
     print("data sets   pointwise coverage, %    simultaneous coverage, %   limits that differ   by at most")
     print("            cinnflow  arviz-stats    cinnflow  arviz-stats                          counts")

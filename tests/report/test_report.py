@@ -15,7 +15,7 @@ import pytest
 from cinnflow.config import check_study
 from cinnflow.diagnostics import losses, misspecification, pairs, predictive, sbc, sensitivity, style, summary
 from cinnflow.report.content import Content, Observation, Published
-from cinnflow.report.report import build, duration, number
+from cinnflow.report.report import alike, build, duration, number
 
 README = """# Rates & <odds>
 
@@ -276,6 +276,21 @@ def test_published_values_must_name_a_quantity_that_is_there(content) -> None:
 )
 def test_numbers(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "texts"),
+    [
+        ((1.624, 1.8752, 2.2025), 0.578, ["1.62", "1.88", "2.20"]),
+        ((-0.4314, 0.56), 0.131, ["−0.431", "0.560"]),
+        ((1187.0, 4844.3), 3657.3, ["1187", "4844"]),
+        ((0.0, 1e-7), 1e-7, ["0.00", "1.00e−07"]),
+        ((3.0, 3.0), 0.0, ["3.00", "3.00"]),
+        ((float("nan"), 3.0), float("nan"), ["–", "3.00"]),
+    ],
+)
+def test_numbers_of_one_interval_have_the_same_decimals(values: tuple, width: float, texts: list[str]) -> None:
+    assert alike(*values, width=width) == texts
 
 
 @pytest.mark.parametrize(
