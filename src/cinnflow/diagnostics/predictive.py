@@ -234,8 +234,8 @@ def _envelope_p_value(simulated: np.ndarray, observed: np.ndarray) -> float:
     deviation = everything - median
     scale = np.where(deviation < 0, below, above)
     extremity = np.divide(np.abs(deviation), scale, out=np.zeros_like(deviation), where=scale > 0)
-    ranked = np.sort(extremity, axis=1)[:, ::-1]
-    apart = ranked - ranked[0]
+    extremity.sort(axis=1)
+    apart = (extremity - extremity[0])[:, ::-1]
     first = np.argmax(apart != 0, axis=1)
     return float(np.mean(apart[np.arange(len(apart)), first] >= 0))
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import jinja2
 import markupsafe
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -20,6 +19,7 @@ from cinnflow.diagnostics.summary import conclusion
 from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, PASS, UNINFORMATIVE, WORST_FIRST, worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.methods import methods
+from cinnflow.report.numbers import alike, duration, number, published
 from cinnflow.report.prose import inline, split_readme
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -64,7 +64,7 @@ def build(content: Content) -> str:
     )
     environment.filters |= {
         "number": number,
-        "published": lambda value: f"{value:.6g}".replace("-", "−"),
+        "published": published,
         "duration": duration,
         "breakable": breakable,
         "sentence": _sentence,
@@ -91,38 +91,6 @@ def build(content: Content) -> str:
         provenance=content.provenance,
         config=yaml.safe_dump(_plain(content.config), sort_keys=False, allow_unicode=True, width=100),
     )
-
-
-def number(value: float) -> str:
-    """A number with three significant digits, and no exponent where none is needed."""
-    if value is None or not np.isfinite(value):
-        return "–"
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.2e}".replace("-", "−")
-    rounded = abs(float(f"{value:.2e}"))
-    digits = max(0, 2 - int(np.floor(np.log10(rounded)))) if rounded else 2
-    return f"{value:.{digits}f}".replace("-", "−")
-
-
-def alike(*values: float, width: float) -> list[str]:
-    """Numbers of one scale with as many decimals each: the last is worth a thirtieth of `width` at most."""
-    sizes = [abs(value) for value in (*values, width) if value]
-    if not (np.isfinite([*values, width]).all() and width > 0 and 1e-4 < max(sizes) < 1e5):
-        return [number(value) for value in values]
-    decimals = int(np.clip(np.ceil(np.log10(30 / width)), 0, 6))
-    return [f"{value:.{decimals}f}".replace("-", "−") for value in values]
-
-
-def duration(seconds: float) -> str:
-    """A time span in its natural unit: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def breakable(name: str) -> markupsafe.Markup:
