@@ -3,13 +3,15 @@
     python benchmarks/verdicts.py --repetitions 200
 
 Every repetition draws 500 data sets of a conjugate Gaussian, theta ~ N(0, 1) and x ~ N(theta, 0.5²) in each of three
-parameters, so that the posterior is known, and judges 200 draws of it for each.
+parameters, so that the posterior is known, and judges 200 draws of it for each. A second table is of the posterior
+predictive check alone: 20 points N(theta, 0.5²) of one parameter, or what a simulator that is wrong takes for that.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -41,6 +43,17 @@ POSTERIORS = {
     "the prior": {"informed": False},
 }
 NOISE, PARAMETERS = 0.5, 3
+POINTS = 20
+TRUE_DATA: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
+    "right": lambda rng: NOISE * rng.normal(size=POINTS),
+    "noise x 1.5": lambda rng: 1.5 * NOISE * rng.normal(size=POINTS),
+    "noise x 2": lambda rng: 2 * NOISE * rng.normal(size=POINTS),
+    "noise / 2": lambda rng: NOISE / 2 * rng.normal(size=POINTS),
+    "one point 4 sd off": lambda rng: NOISE * (rng.normal(size=POINTS) + 4 * (np.arange(POINTS) == 7)),
+    "a trend, -1.5 to 1.5 sd": lambda rng: NOISE * (rng.normal(size=POINTS) + np.linspace(-1.5, 1.5, POINTS)),
+    "heavy tails, t(2)": lambda rng: NOISE * rng.standard_t(2, size=POINTS),
+}
+"""What data are, less their theta, where the simulator takes them to be N(0, 0.5²)."""
 FAMILY, ANY, ALL_UNINFORMATIVE = "summary (beyond chance)", "any of them", "says uninformative"
 
 
@@ -56,6 +69,9 @@ def main() -> None:
     }
     print(f"{args.repetitions} repetitions of {args.data_sets} data sets, {args.draws} draws each; share that fails, %")
     print((100 * pd.DataFrame(shares)).round(1).fillna("").to_string())
+    found = {name: misfits(args.repetitions, args.draws, data) for name, data in TRUE_DATA.items()}
+    print("\nPosterior predictive check, right posterior of a simulator that is right, or not; share that fails, %")
+    print((100 * pd.DataFrame(found).T).round(1).to_string())
 
 
 def rates(
@@ -84,13 +100,13 @@ def rates(
         values = mean[:, None] + sd * rng.normal(size=(data_sets, draws, PARAMETERS))
         judged = {name: check.verdict(check.compute(values, truths, names)) for name, check in OF_DRAWS.items()}
         judged["latent"] = latent.verdict(latent.compute((truths - mean) / sd))
-        observed, x = truths[0] + NOISE * rng.normal(size=PARAMETERS), NOISE * rng.normal(size=(draws, PARAMETERS))
+        observed, noise = truths[0] + NOISE * rng.normal(size=PARAMETERS), NOISE * rng.normal(size=(draws, PARAMETERS))
         prior = rng.normal(size=(draws, PARAMETERS)) + NOISE * rng.normal(size=(draws, PARAMETERS))
         # The posterior of the first data set for its own data, the prior's for data of its own.
-        table = predictive.compute({"x": values[0] + x}, {"x": data[0]})
+        table = predictive.compute({"x": values[0] + noise}, {"x": data[0]}, {"x": values[0, 0] + noise})
         words = {name: set(table["verdict"]) for name, table in judged.items()}
         words["predictive"] = set(predictive.verdict(table)["verdict"])
-        table = predictive.compute({"x": prior}, {"x": observed})
+        table = predictive.compute({"x": prior}, {"x": observed}, {"x": prior})
         words["prior predictive"] = set(predictive.verdict(table)["verdict"])
         table = misspecification.compute(observed[None], prior, resamples=199, seed=repetition)
         words["misspecification"] = set(misspecification.verdict(table)["verdict"])
@@ -101,6 +117,30 @@ def rates(
         failed[ALL_UNINFORMATIVE] += int(UNINFORMATIVE in set(whole))
     order = [*OF_DRAWS, "latent", "predictive", "prior predictive", "misspecification", FAMILY, ANY, ALL_UNINFORMATIVE]
     return {name: failed[name] / repetitions for name in order}
+
+
+def misfits(repetitions: int, draws: int, deviations: Callable[[np.random.Generator], np.ndarray]) -> dict[str, float]:
+    """Share of the repetitions in which the posterior predictive check fails.
+
+    Args:
+        repetitions: how many, each one observation.
+        draws: posterior predictive simulations for each kind of check.
+        deviations: draws the observed data, less their theta.
+
+    Returns:
+        That share with simulations of one posterior draw, as the check does it, and with one of every draw.
+    """
+    failed = {"one draw": 0, "many draws": 0}
+    variance = 1 / (1 + POINTS / NOISE**2)
+    for repetition in range(repetitions):
+        rng = np.random.default_rng(repetition)
+        x = rng.normal() + deviations(rng)
+        theta = variance * x.sum() / NOISE**2 + np.sqrt(variance) * rng.normal(size=(draws, 1))
+        noise = NOISE * rng.normal(size=(draws, POINTS))
+        for kind, repeated in (("one draw", theta[0] + noise), ("many draws", theta + noise)):
+            table = predictive.compute({"x": theta + noise}, {"x": x}, {"x": repeated})
+            failed[kind] += int(FAIL in set(predictive.verdict(table)["verdict"]))
+    return {kind: count / repetitions for kind, count in failed.items()}
 
 
 if __name__ == "__main__":

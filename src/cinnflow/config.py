@@ -318,7 +318,7 @@ class Sbc(Section):
 class Losses(Section):
     """Training losses."""
 
-    moving_average: PositiveInt = Field(10, description="epochs that the moving average covers")
+    moving_average: PositiveInt = Field(10, description="epochs that the moving average covers at most")
 
 
 class Diagnostics(Section):
@@ -340,7 +340,11 @@ class Posterior(Section):
     draws_in_all: PositiveInt = Field(
         2_000_000, description="most draws of one observation's data sets together; many of them get fewer each"
     )
-    predictive: PositiveInt = Field(256, description="simulations with parameters drawn from the posterior")
+    predictive: PositiveInt = Field(
+        256,
+        description="simulations with parameters drawn from the posterior: half of them with many draws, for figures, "
+        "half with one, for the verdict; fewer than 38 give none",
+    )
 
 
 class Study(Section):

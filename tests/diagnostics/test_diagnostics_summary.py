@@ -44,14 +44,14 @@ def test_a_failure_that_chance_explains_among_all_checks_is_doubtful() -> None:
 
 def test_a_diagnostic_that_judges_nothing_is_not_counted() -> None:
     table = summary.compute({"sbc": judged(a="pass"), "latent": judged()}, ["a"])
-    assert summary.conclusion(table) == "The posterior passes all 1 checks for a."
+    assert summary.conclusion(table) == "The posterior passes the one check that was made, for a."
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"a": "pass", "b": "pass"}, "The posterior passes all 1 checks for a and b."),
-        ({"a": "pass", "b": "fail"}, "Do not rely on this posterior yet: 1 of 1 checks fails (sbc)."),
+        ({"a": "pass", "b": "pass"}, "The posterior passes the one check that was made, for every parameter."),
+        ({"a": "pass", "b": "fail"}, "Do not rely on this posterior yet: the one check that was made fails (sbc)."),
         ({"a": "pass", "b": "uninformative"}, "The posterior passes every check for a; the data say nothing of b."),
         (
             {"a": "uninformative"},
@@ -64,9 +64,13 @@ def test_the_sentence(words: dict[str, str], sentence: str) -> None:
 
 
 def test_many_parameters_are_counted_not_listed() -> None:
-    names = [f"p{index}" for index in range(20)]
-    table = summary.compute({"sbc": judged(**dict.fromkeys(names, "pass"))}, names)
-    assert summary.conclusion(table) == "The posterior passes all 1 checks for 20 parameters."
+    words = {f"p{index}": "pass" if index < 12 else "uninformative" for index in range(20)}
+    table = summary.compute({"sbc": judged(**words), "tarp": judged(all_parameters="pass")}, list(words))
+    assert (
+        summary.conclusion(table)
+        == "The posterior passes every check for 12 parameters; the data say nothing of p12, p13, p14, p15, p16, p17, "
+        "p18 and p19."
+    )
 
 
 def test_the_summary_survives_csv(tmp_path) -> None:

@@ -23,6 +23,14 @@ def test_moving_average_is_centred_on_its_epoch() -> None:
     assert table["smooth_validation_loss"].tolist() == [0.5, 1, 2, 3, 4, 5, 6, 7, 7.5]
 
 
+@pytest.mark.parametrize(("epochs", "averaged"), [(10, 3), (30, 6), (50, 10), (200, 10)])
+def test_a_short_history_is_not_averaged_away(epochs: int, averaged: int) -> None:
+    peak = np.zeros(epochs)
+    peak[epochs // 2] = 1.0
+    table = losses.compute({"fit": history(peak)})
+    assert np.count_nonzero(table["smooth_validation_loss"] > 1e-9) == averaged
+
+
 def test_verdicts() -> None:
     epochs = np.arange(100)
     assert word(np.exp(-epochs / 5)) == verdicts.PASS

@@ -9,6 +9,7 @@ import pytest
 from cinnflow.inference.export import (
     SUMMARIES,
     draws_each,
+    is_repeated,
     posterior_table,
     predictive_rows,
     read_first,
@@ -83,10 +84,13 @@ def test_many_data_sets_share_the_draws(data_sets, draws):
     assert draws_each(data_sets, 50, 2_000_000) == 50
 
 
-def test_predictive_simulations_spread_over_the_draws():
-    assert predictive_rows(np.arange(4), 4, 4000).tolist() == [0, 1000, 2000, 3000]
-    assert len(set(predictive_rows(np.arange(256), 256, 400))) == 256
-    assert predictive_rows(np.arange(6), 4, 8).tolist() == [0, 2, 4, 6, 0, 2]
+def test_half_of_the_predictive_simulations_spread_over_the_draws_and_half_take_one():
+    assert predictive_rows(np.arange(8), 8, 4000).tolist() == [0, 0, 1000, 0, 2000, 0, 3000, 0]
+    assert is_repeated(np.arange(4)).tolist() == [False, True, False, True]
+    spread = np.arange(0, 256, 2)
+    assert len(set(predictive_rows(spread, 256, 400))) == 128
+    assert predictive_rows(np.arange(12), 7, 8).tolist() == [0, 0, 2, 0, 4, 0, 6, 0, 0, 0, 2, 0]
+    assert predictive_rows(np.arange(1), 1, 8).tolist() == [0]
 
 
 def test_the_table_gives_moments_quantiles_and_contraction(rng):

@@ -35,6 +35,53 @@ def test_a_csv_by_column_or_without_a_header(tmp_path):
     np.testing.assert_array_equal(read_observation(tmp_path / "plain.csv", {"x": (3,)})["x"], [[1, 2, 3], [4, 5, 6]])
 
 
+ROWS = np.arange(24.0).reshape(4, 6)
+HEADER = "a,b,c,d,e,f\n"
+
+
+@pytest.mark.parametrize(
+    ("shape", "header", "table", "expected"),
+    [
+        ((6,), "", ROWS, ROWS),  # thousands look like this: a row is a data set
+        ((6,), HEADER, ROWS, ROWS),
+        ((6,), "", ROWS[:1], ROWS[:1]),
+        ((4,), "", ROWS[:, :1], ROWS[:, 0][None]),  # one data set, a value a line
+        ((4,), "a\n", ROWS[:, :1], ROWS[:, 0][None]),
+        ((1,), "", ROWS[:, :1], ROWS[:, :1]),
+        ((1,), "a\n", ROWS[:, :1], ROWS[:, :1]),
+        ((), "", ROWS[:, :1], ROWS[:, 0]),
+        ((), "a\n", ROWS[:, :1], ROWS[:, 0]),
+        ((4, 6), "", ROWS, ROWS[None]),
+        ((4, 6), HEADER, ROWS, ROWS[None]),
+        ((3, 2), "", ROWS, ROWS.reshape(4, 3, 2)),  # each row of a table of many is one data set
+        ((3, 2), HEADER, ROWS, ROWS.reshape(4, 3, 2)),
+        ((6, 1), "", ROWS, ROWS[..., None]),
+        ((4, 1), "", ROWS[:, :1], ROWS[None, :, :1]),
+        ((4,), "day,x\n", ROWS[:, :2], ROWS[:, 1][None]),
+    ],
+)
+def test_what_rows_and_columns_of_a_csv_mean(tmp_path, shape, header, table, expected):
+    lines = [",".join(map(repr, map(float, row))) for row in table]
+    (tmp_path / "x.csv").write_text(header + "\n".join(lines))
+    np.testing.assert_array_equal(read_observation(tmp_path / "x.csv", {"x": shape})["x"], expected)
+
+
+@pytest.mark.parametrize(("header", "says"), [("", r"shape \(4, 6\); a simulation gives \(2, 5\)"), (HEADER, "no x")])
+def test_a_csv_whose_columns_fit_nothing(tmp_path, header, says):
+    (tmp_path / "x.csv").write_text(header + "\n".join(",".join(map(str, row)) for row in ROWS))
+    with pytest.raises(ObservationError, match=says):
+        read_observation(tmp_path / "x.csv", {"x": (2, 5)})
+
+
+def test_a_csv_of_many_data_sets_of_different_lengths_has_empty_cells_behind_their_ends(tmp_path):
+    (tmp_path / "x.csv").write_text("1,2,3\n4,,\n5,6,\n")
+    observed = read_observation(tmp_path / "x.csv", {"x": (3,), "n": ()}, padded=["x"], lengths=["n"])
+    assert observed["n"].tolist() == [3, 1, 2]
+    np.testing.assert_array_equal(observed["x"], [[1, 2, 3], [4, 0, 0], [5, 6, 0]])
+    (tmp_path / "x.csv").write_text("1\n2\n")
+    assert read_observation(tmp_path / "x.csv", {"x": (3,)}, padded=["x"])["x"].tolist() == [[1, 2]]
+
+
 def test_the_models_own_reader_goes_before_the_suffix(tmp_path):
     (tmp_path / "x.csv").write_text("whatever")
     observed = read_observation(tmp_path / "x.csv", ONE, lambda path: {"x": np.full(5, len(path.read_text()))})

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cinnflow.config import check_study
 from cinnflow.diagnostics import losses, misspecification, pairs, predictive, sbc, sensitivity, style, summary
 from cinnflow.report.content import Content, Observation, Published
-from cinnflow.report.report import build, duration, number
+from cinnflow.report.report import build
 
 README = """# Rates & <odds>
 
@@ -45,13 +46,14 @@ def content(tmp_path_factory) -> Content:
     return Content(
         study="rates",
         readme=README,
-        config={"study": "rates", "simulations": {"rounds": 2}, "path": Path("a/b")},
+        config={**check_study({"study": "rates", "model": "m.py"}).model_dump(), "path": Path("a/b")},
         manifests={"round-0": {"counts": {"ok": 90, "crashed": 8, "timed out": 2}}, "test": {"counts": {"ok": 40}}},
         provenance={"fingerprint": "0a1b2c3d", "versions": {"numpy": "2.4"}},
         diagnostics=folder,
         summary=folder / "summary.csv",
         observations=[observation(folder, "school", draws[0])],
         seconds={"training": 95.0},
+        labels={"beta": "rate of <infection>, per day"},
     )
 
 
@@ -61,7 +63,7 @@ def observation(parent: Path, name: str, posterior: np.ndarray) -> Observation:
     rng = np.random.default_rng(1)
     style.save(pairs.plot(pairs.compute(posterior, posterior * 2, names)), folder / "pairs.png")
     simulated, prior = ({"cases": scale * rng.normal(size=(40, 5))} for scale in (1, 2))
-    table = predictive.compute(simulated, {"cases": np.zeros(5)}, prior)
+    table = predictive.compute(simulated, {"cases": np.zeros(5)}, simulated, prior)
     table.to_csv(folder / "predictive.csv", index=False)
     style.save(predictive.plot(table), folder / "predictive.png")
     style.save(predictive.plot_prior(table), folder / "prior_predictive.png")
@@ -150,11 +152,13 @@ def test_what_it_was_given_is_there(page) -> None:
         "Rates & <odds>",
         "How fast is it?",
         "A model of two rates.",
-        "The posterior passes all 2 checks for beta and gamma. Simulations from the posterior look like school.",
+        "The posterior passes all 2 checks, for every parameter. Simulations from the posterior look like school.",
         "8 crashed (8 %), 2 timed out (2 %)",
         "1 min 35 s",
         "1.23 to 1.87",
-        "1.66 (1.50 to 1.80)",
+        "1.66 (1.5 to 1.8)",
+        "rate of <infection>, per day",
+        "130 simulations were run with parameters from the prior: 90 to train on, and 40 held out for the checks.",
         "Someone & others, 2008",
         "0a1b2c3d",
         "rounds: 2",
@@ -194,18 +198,28 @@ def test_a_study_without_observations_has_a_report(content) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "column", "word", "sentence"),
+    ("file", "column", "word", "sentence", "advice"),
     [
-        ("predictive.csv", "p_value", "fail", "Simulations from the posterior do not look like school."),
-        ("predictive.csv", "prior_p_value", "doubtful", "The prior does not expect school."),
-        ("misspecification.csv", "p_value", "fail", "The model simulates nothing like school: the posterior there is"),
+        ("predictive.csv", "p_value", "fail", "Simulations from the posterior do not look like", predictive.ADVICE),
+        ("predictive.csv", "prior_p_value", "doubtful", "The prior does not expect school.", predictive.PRIOR_ADVICE),
+        (
+            "misspecification.csv",
+            "p_value",
+            "fail",
+            "The model simulates nothing like school: the posterior there",
+            misspecification.ADVICE,
+        ),
     ],
 )
 def test_an_observation_unlike_the_model_s_decides_the_sentence(
-    content, tmp_path, file: str, column: str, word: str, sentence: str
+    content, tmp_path, file: str, column: str, word: str, sentence: str, advice: str
 ) -> None:
     source = build(elsewhere(content, tmp_path, file, **{column: 0.001}))
-    assert sentence in " ".join(Page(source).text.split())
+    page = Page(source)
+    assert sentence in " ".join(page.text.split())
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    # What to do about it stands in the list at the top, and beside the figure.
+    assert page.text.count(advice) == 2
     assert f'<p class="conclusion {word}">' in source
 
 
@@ -226,7 +240,7 @@ def test_thousands_of_data_sets_are_summed_up(content, tmp_path) -> None:
     text = " ".join(page.text.split())
     assert "Posterior for school, the first of 2001 data sets" in text
     assert "Over all 2001 data sets" in text
-    assert "0.100 to 1.90" in text, "the central 90 % of the data sets' medians"
+    assert "0.10 to 1.90" in text, "the central 90 % of the data sets' medians"
     assert len(page.text) < 40_000
 
 
@@ -244,28 +258,3 @@ def test_published_values_must_name_a_quantity_that_is_there(content) -> None:
     other = dataclasses.replace(content.observations[0], published=[Published("R0", 3.6, "somebody")])
     with pytest.raises(ValueError, match="published values of 'school' are given for R0; its summary has beta, gamma"):
         build(dataclasses.replace(content, observations=[other]))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0.00"),
-        (1.8512, "1.85"),
-        (-0.0123, "−0.0123"),
-        (512, "512"),
-        (98765.4, "98765"),
-        (1.5e-7, "1.50e−07"),
-        (1234567, "1.23e+06"),
-        (9.999, "10.0"),
-        (float("nan"), "–"),
-    ],
-)
-def test_numbers(value: float, text: str) -> None:
-    assert number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.42, "0.4 s"), (59.6, "1 min 0 s"), (95, "1 min 35 s"), (7500, "2 h 5 min"), (12, "12 s")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

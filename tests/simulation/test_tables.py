@@ -21,6 +21,11 @@ def test_columns_by_name(tmp_path, text, expected):
     np.testing.assert_equal(read_csv(path), {name: np.array(values, float) for name, values in expected.items()})
 
 
+def test_a_table_without_a_header_may_have_empty_cells(tmp_path):
+    (tmp_path / "table.csv").write_text("1,\n3,4\n, \n")
+    np.testing.assert_equal(read_csv(tmp_path / "table.csv"), [[1, np.nan], [3, 4], [np.nan, np.nan]])
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "a,b\n", "a,b\n1\n", "1,2\n3\n", "1,2\n3,x\n", "a\n1\nx\n"])
 def test_what_is_no_table_of_numbers(tmp_path, text):
     path = tmp_path / "table.csv"

@@ -75,7 +75,7 @@ def test_a_study_with_contexts_runs_and_its_observation_has_a_length_of_its_own(
     (predictive,) = results.glob("*.zarr")
     table = pd.read_csv(results / "predictive.csv")
     assert len(table) == 10
-    assert table["simulations"].iloc[0] == 4
+    assert table["compared"].iloc[0] == 2
     np.testing.assert_array_equal(table["observed"], observed.ravel())
     assert (read_description(Store(predictive)).context, read_description(Store(predictive)).data) == (
         {"noise": [], "n_obs": []},

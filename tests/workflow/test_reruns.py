@@ -8,8 +8,15 @@ import time
 from collections import Counter
 
 import arviz
+import numpy as np
+import pandas as pd
 import pytest
 from studies import OF_DRAWS, OF_OBSERVATION, Workflow, content
+
+from cinnflow.diagnostics import predictive
+from cinnflow.store.batch import Batch, decode_batch
+from cinnflow.store.description import read_description
+from cinnflow.store.layout import Store
 
 pytestmark = pytest.mark.workflow
 
@@ -36,7 +43,17 @@ def test_a_finished_study_has_every_result(finished: Workflow) -> None:
         "prior_predictive",
         "observed_data",
     }
-    assert posterior.posterior_predictive["x"].shape == (1, 4, 2)
+    # Of four predictive simulations two show all of the posterior, and two decide whether the observation is like them.
+    assert posterior.posterior_predictive["x"].shape == (1, 2, 2)
+    assert posterior.posterior_predictive["draw"].to_numpy().tolist() == [0, 10]
+    (store,) = (finished.results / "observations/first").glob("predictive-*.zarr")
+    batch = decode_batch(Batch(Store(store), "predictive-first", 0, 4), read_description(Store(store)))
+    draws = np.stack([posterior.posterior[name][0] for name in ("a", "b")], axis=-1)
+    np.testing.assert_array_equal(batch["theta"], draws[[0, 0, 10, 0]])
+    simulated, repeated = batch["data/x"][::2], batch["data/x"][1::2]
+    table = predictive.compute({"x": simulated}, {"x": posterior.observed_data["x"].to_numpy()}, {"x": repeated})
+    written = pd.read_csv(finished.results / "observations/first/predictive.csv")
+    pd.testing.assert_frame_equal(written[table.columns], table, check_dtype=False)
 
 
 def test_nothing_reruns_in_a_moved_project_whose_file_times_are_reversed(study: Workflow) -> None:

@@ -81,6 +81,7 @@ rule predict:
         update(f"{PREDICTIVE_STORE}/predictive-{{observation}}/status/c/{{batch}}"),
     params:
         simulations=PLAN.study.posterior.predictive,
+        seed=PLAN.study.seed,
     wildcard_constraints:
         batch=r"\d+",
     log:
@@ -91,7 +92,7 @@ rule predict:
         f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
         " --meaning {PLAN.store.name:q} --split predictive-{wildcards.observation} --batch {wildcards.batch}"
         " --batch-size {PLAN.predictive_batch_size} --simulations {params.simulations} --model={MODEL:q}"
-        " --options {MODEL_OPTIONS:q} --seed {PLAN.study.seed} --threads {threads} --timeout {TIMEOUT}"
+        " --options {MODEL_OPTIONS:q} --seed {params.seed} --threads {threads} --timeout {TIMEOUT}"
         " --attempts {SIMULATIONS.attempts} --draws {input.draws:q} 2> {log:q}"
 
 

@@ -21,7 +21,7 @@ rule report:
     params:
         config=as_json(PLAN.meaning),
         fingerprint=as_json(PLAN.fingerprint.parts),
-        code=PLAN.code("published", "alternative_priors"),
+        code=PLAN.code("published", "alternative_priors", "labels"),
         diagnostics=DIAGNOSTICS,
     log:
         f"{PLAN.folder}/logs/report.log",

@@ -26,6 +26,10 @@ CAPTION = (
     "of a normal one. A cloud that is higher than the band means a posterior that is too narrow, a flatter one a "
     "posterior that is too wide, and one off the centre line a bias."
 )
+ADVICE = (
+    "Too narrow or too wide, or off to one side, by as much as the verdict says: more simulations, then an ensemble. "
+    "A parameter of no contraction needs other data, or a narrower prior, and not another network."
+)
 
 _SHOWN = 2000
 

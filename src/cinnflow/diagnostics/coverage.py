@@ -21,6 +21,10 @@ CAPTION = (
     "band says how well this many data sets know the coverage at each probability: the central 95 % of its beta "
     "posterior."
 )
+ADVICE = (
+    "As for simulation-based calibration. Until it passes, take intervals for wider or narrower than they say, as the"
+    " curve shows."
+)
 
 
 def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed: int = 0) -> pd.DataFrame:

@@ -18,6 +18,11 @@ CAPTION = (
     "equally wide; colours tell the reason. Failures are left out of training, so the posterior holds for parameters"
     " whose simulation succeeds. Where the share depends on a parameter, the prior is cut there."
 )
+ADVICE = (
+    "The posterior holds among parameters whose simulation succeeds. Mend the simulator where it fails for no reason "
+    "of the science, or give the prior bounds that leave those parameters out; `cinnflow status` counts the reasons, "
+    "and `cinnflow retry` runs failures of some again."
+)
 
 OK = "ok"
 _BINS, _PER_BIN = 12, 20

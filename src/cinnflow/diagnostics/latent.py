@@ -18,6 +18,10 @@ CAPTION = (
     " and 95 % in the outer one. Holes, tails, tilts or several clumps show what the network could not fit. The members"
     " of an ensemble are shown in colours of their own; their mixture has no latent space, and so no verdict here."
 )
+ADVICE = (
+    "The network does not reach the posterior's shape: more coupling layers, `coupling: spline`, more simulations, or"
+    " an ensemble."
+)
 
 _ALL_PAIRS_UP_TO = 5
 _SHARES = (0.5, 0.95)

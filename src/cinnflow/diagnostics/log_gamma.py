@@ -23,6 +23,7 @@ CAPTION = (
     "relative to the limit of a right posterior. Right of the line is well; left of it the ranks are not uniform, "
     "the further the worse. All dots of a right posterior lie right of the line with 95 % probability."
 )
+ADVICE = "As for simulation-based calibration, whose histogram shows in what way the ranks are not uniform."
 
 
 def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed: int = 0) -> pd.DataFrame:

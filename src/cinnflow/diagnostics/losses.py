@@ -17,6 +17,10 @@ CAPTION = (
     "dot marks the epoch whose weights are kept. Blue well above orange means that the network learns its training "
     "data by heart; a blue line that still falls at the end asks for more epochs."
 )
+ADVICE = (
+    "Still falling: more `training.epochs`, or a larger `patience`. Validation far above training: more simulations, "
+    "or fewer `units`. Not finite: a smaller `learning_rate`."
+)
 
 _STILL_FALLING = 0.05
 """Nats that the validation loss may gain over the last tenth of the epochs before a fit counts as unfinished."""
@@ -27,7 +31,7 @@ def compute(histories: Mapping[str, pd.DataFrame], *, moving_average: int = 10) 
 
     Args:
         histories: a name for each fit, and its history: epoch, loss, validation_loss (nats), learning_rate, seconds.
-        moving_average: epochs that are averaged.
+        moving_average: epochs that are averaged at most; of a short history a fifth, and three at least.
 
     Returns:
         The rows of all histories, with fit, smooth_loss and smooth_validation_loss added.
@@ -45,8 +49,9 @@ def compute(histories: Mapping[str, pd.DataFrame], *, moving_average: int = 10) 
             )
         table = history.copy()
         table.insert(0, "fit", fit)
+        window = min(moving_average, max(3, len(table) // 5))
         for column in ("loss", "validation_loss"):
-            table[f"smooth_{column}"] = table[column].rolling(moving_average, min_periods=1, center=True).mean()
+            table[f"smooth_{column}"] = table[column].rolling(window, min_periods=1, center=True).mean()
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

@@ -24,6 +24,10 @@ CAPTION = (
     " have produced lies beyond the dashed 95 % limit one time in twenty. Beyond it, the network has seen nothing "
     "alike: its posterior is not to be trusted, however narrow, before the model is mended."
 )
+ADVICE = (
+    "Compare the observation with the prior predictive check: units, order and missing values first, then what the "
+    "simulator leaves out. Training longer does not help."
+)
 
 OBSERVED, RESAMPLED = "observed", "resampled"
 

@@ -1,13 +1,21 @@
 """Predictive checks: do simulations from the posterior, and from the prior, look like the observation?
 
+The posterior has seen the observation, so that simulations with many draws of it look like the observation more often
+than they should: judged by these, hardly any model ever fails. One single draw θ̃ given the data x has the same joint
+distribution with x as the true parameters have, where the posterior is right. So x and simulations that all take this
+one θ̃ are exchangeable, and the rank of x among them is uniform: the sampled posterior predictive p-value.
+
 Reference:
-    Gelman, Meng and Stern, Posterior predictive assessment of model fitness via realized discrepancies, 1996; the
-    simultaneous envelope: Myllymäki, Mrkvička, Grabarnik, Seijo and Hahn, Global envelope tests for spatial
+    Gelman, Meng and Stern, Posterior predictive assessment of model fitness via realized discrepancies, 1996; one
+    draw: Johnson, Bayesian model assessment using pivotal quantities, 2007, Bayesian Analysis 2:719-734; Gosselin, A
+    new calibrated Bayesian internal goodness-of-fit method: sampled posterior p-values, 2011, PLoS ONE 6(3):e14770;
+    the simultaneous envelope: Myllymäki, Mrkvička, Grabarnik, Seijo and Hahn, Global envelope tests for spatial
     processes, 2017, arXiv:1307.0239.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,17 +27,31 @@ from cinnflow.diagnostics import style, verdicts
 
 TITLE = "Posterior predictive check"
 CAPTION = (
-    "Data simulated with parameters from the posterior (blue: central 50 % and 90 % at each point, line: median) and"
-    " the real observation (dots; orange where it lies outside the 90 %). One point in ten outside is expected. The "
-    "verdict compares the observation with the simulations at all points at once; it fails when fewer than 5 % of "
-    "the simulations are as extreme anywhere."
+    "Data simulated with parameters from the posterior (blue: central 50 % and 90 % at each point, line: median) and "
+    "the real observation (dots; orange where it lies outside the 90 %). One point in ten outside is expected. The "
+    "verdict compares the observation, at all points at once, with other simulations, which all take one and the same "
+    "posterior draw: to these a right posterior makes the observation just one more, so that it fails 5 % of the "
+    "time. (Those in blue come from a posterior that has seen the observation; by them it would hardly ever fail.) "
+    "Close to the limit, another draw can decide otherwise."
+)
+ADVICE = (
+    "Where calibration fails, mend that first. Where it passes, the simulator lacks something: the points outside of "
+    "the band, or a course that the band does not follow, say what."
 )
 PRIOR_TITLE = "Prior predictive check"
 PRIOR_CAPTION = (
-    "The same with parameters from the prior (grey): what the model takes for possible before it has seen the data. "
-    "An observation outside of it is one that the network has seen nothing like in training, so that its posterior is "
-    "an extrapolation."
+    "Data simulated with parameters from the prior (grey: central 50 % and 90 % at each point, line: median) and the "
+    "real observation (dots; orange where it lies outside the 90 %): what the model takes for possible before it has "
+    "seen the data. An observation outside of it is one that the network has seen nothing like in training, so that "
+    "its posterior is an extrapolation."
 )
+PRIOR_ADVICE = (
+    "Move or widen the prior so that data like these are simulated often, or look for an error in how the observation "
+    "is read: units, order, missing values."
+)
+
+FEWEST = math.ceil(1 / verdicts.FALSE_ALARMS) - 1
+"""Simulations that a verdict takes at least: among fewer, an observation cannot be extreme enough to fail."""
 
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _PRIOR = "prior_"
@@ -40,24 +62,30 @@ _DOTS, _BARS = 80, 3
 def compute(
     simulated: Mapping[str, np.ndarray],
     observed: Mapping[str, np.ndarray],
+    repeated: Mapping[str, np.ndarray],
     prior: Mapping[str, np.ndarray] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Quantiles of the simulations at each point of the observation.
+    """Quantiles of the simulations at each point of the observation, and how extreme the observation is.
+
+    A simulation that is not finite has failed and is left out.
 
     Args:
-        simulated: posterior predictive data by name, each (simulations, ...).
+        simulated: data by name, each (simulations, ...), whose parameters are draws from all over the posterior.
         observed: the observation by name, each shaped like one simulation.
+        repeated: data by name, each (simulations, ...), whose parameters are one posterior draw, the same for all.
         prior: prior predictive data by name, each (simulations, ...).
         labels: what an array, or its first axis, `<array>_0`, is called on a figure; by default, that name.
 
     Returns:
         One row a point: array, index (along the first axis), column (along the others), observed, x_label, y_label,
-        q05 ... q95, and p_value (share of data sets as extreme as the observation, over all points), simulations,
-        left_out; the last eight again with `prior_` in front where there are prior predictive data.
+        q05 ... q95 of `simulated`, and p_value (share of data sets as extreme as the observation over all points, among
+        `repeated` and itself), compared (how many of `repeated` are usable), left_out (how many not); the last eight
+        again, all of them of `prior`, with `prior_` in front where there are prior predictive data. Quantiles and
+        p_value are NaN where no simulation is usable.
 
     Raises:
-        ValueError: when a name is missing or shapes differ.
+        ValueError: when a name is missing, shapes differ or no point of the observation is finite.
     """
     if not observed:
         raise ValueError("the observation has no array")
@@ -70,36 +98,40 @@ def compute(
         texts = {"x_label": labels.get(axis, axis), "y_label": labels.get(name, name)}
         places.append(pd.DataFrame({"array": name, "index": index, "column": column, **texts}))
     table = pd.concat(places, ignore_index=True)
-    table["observed"] = np.concatenate([np.ravel(values).astype(float) for values in observed.values()])
-    table = pd.concat([table, _fan(simulated, observed)], axis=1)
-    return table if prior is None else pd.concat([table, _fan(prior, observed).add_prefix(_PRIOR)], axis=1)
+    table["observed"] = _flat(observed)
+    if not np.isfinite(table["observed"]).any():
+        raise ValueError("no point of the observation is finite")
+    table = pd.concat([table, _fan(simulated, observed)], axis=1).assign(**_comparison(repeated, observed))
+    if prior is None:
+        return table
+    expected = _fan(prior, observed).assign(**_comparison(prior, observed))
+    return pd.concat([table, expected.add_prefix(_PRIOR)], axis=1)
 
 
 def plot(table: pd.DataFrame) -> Figure:
     """Fan of the simulations with the observation over it: a panel for each array, and each of its columns."""
+    if table["q50"].isna().all():
+        return _sentence("No simulation from the posterior succeeded.")
     return _plot(table, style.BLUE)
 
 
 def plot_prior(table: pd.DataFrame) -> Figure:
     """The same for the prior predictive data; a sentence where there are none."""
     if f"{_PRIOR}q50" not in table:
-        figure = Figure(figsize=(5.4, 0.5))
-        text = "No simulation from the prior is as long as the observation."
-        figure.text(0.02, 0.5, text, fontsize=style.TITLE_SIZE, va="center", color=style.INK)
-        return figure
+        return _sentence("No simulation from the prior is as long as the observation.")
     return _plot(_of_prior(table), style.GREY)
 
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Judges the observation as a whole; the value is the share of its points inside the central 90 %."""
-    return _verdict(table, verdicts.FAIL)
+    return _verdict(table, verdicts.FAIL, "simulations with one posterior draw")
 
 
 def verdict_prior(table: pd.DataFrame) -> pd.DataFrame:
     """The same for the prior predictive data: doubtful where the prior does not expect such an observation."""
     if f"{_PRIOR}q50" not in table:
         return pd.DataFrame([], columns=verdicts.COLUMNS)
-    return _verdict(_of_prior(table), verdicts.DOUBTFUL)
+    return _verdict(_of_prior(table), verdicts.DOUBTFUL, "simulations from the prior")
 
 
 def _of_prior(table: pd.DataFrame) -> pd.DataFrame:
@@ -108,27 +140,47 @@ def _of_prior(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns=list(names.values())).rename(columns=names)
 
 
-def _fan(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def _flat(observed: Mapping[str, np.ndarray]) -> np.ndarray:
+    """All points of the observation (points,)."""
+    return np.concatenate([np.ravel(values).astype(float) for values in observed.values()])
+
+
+def _usable(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> tuple[np.ndarray, int]:
+    """The same points of each simulation that is finite (simulations, points), and how many are not."""
     for name, values in observed.items():
         got = np.shape(simulated[name])[1:] if name in simulated else None
         if got != np.shape(values):
             raise ValueError(f"{name!r} is observed with the shape {np.shape(values)}, simulated with {got}")
     flat = np.concatenate(
-        [np.reshape(simulated[name], (len(simulated[name]), -1)).astype(float) for name in observed], axis=1
-    )
-    target = np.concatenate([np.ravel(values).astype(float) for values in observed.values()])
-    usable = np.isfinite(flat).all(axis=1)
+        [np.reshape(simulated[name], (len(simulated[name]), np.size(values))) for name, values in observed.items()],
+        axis=1,
+    ).astype(float)
+    finite = np.isfinite(flat).all(axis=1)
+    return flat[finite], int(np.sum(~finite))
+
+
+def _fan(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Quantiles of the simulations, one row a point."""
+    usable, _ = _usable(simulated, observed)
+    levels = list(_QUANTILES.values())
+    quantiles = np.quantile(usable, levels, axis=0) if len(usable) else np.full((len(levels), usable.shape[1]), np.nan)
+    return pd.DataFrame(dict(zip(_QUANTILES, quantiles, strict=True)))
+
+
+def _comparison(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How extreme the observation is among simulations that are exchangeable with it where all is right."""
+    usable, left_out = _usable(simulated, observed)
+    target = _flat(observed)
     seen = np.isfinite(target)
-    if not seen.any():
-        raise ValueError("no point of the observation is finite")
-    if usable.sum() < 2:
-        raise ValueError(f"{usable.sum()} of {len(flat)} simulations are finite: a predictive check needs two at least")
-    quantiles = np.quantile(flat[usable], list(_QUANTILES.values()), axis=0)
-    return pd.DataFrame(dict(zip(_QUANTILES, quantiles, strict=True))).assign(
-        p_value=_envelope_p_value(flat[usable][:, seen], target[seen]),
-        simulations=int(usable.sum()),
-        left_out=int(np.sum(~usable)),
-    )
+    p_value = _envelope_p_value(usable[:, seen], target[seen]) if len(usable) else np.nan
+    return {"p_value": p_value, "compared": len(usable), "left_out": left_out}
+
+
+def _sentence(text: str) -> Figure:
+    """What stands in place of a figure that there is nothing to draw in."""
+    figure = Figure(figsize=(5.4, 0.5))
+    figure.text(0.02, 0.5, text, fontsize=style.TITLE_SIZE, va="center", color=style.INK)
+    return figure
 
 
 def _plot(table: pd.DataFrame, colour: str) -> Figure:
@@ -149,21 +201,31 @@ def _plot(table: pd.DataFrame, colour: str) -> Figure:
     return figure
 
 
-def _verdict(table: pd.DataFrame, otherwise: str) -> pd.DataFrame:
+def _verdict(table: pd.DataFrame, otherwise: str, compared_with: str) -> pd.DataFrame:
     seen = table.dropna(subset="observed")
     inside = float(seen["observed"].between(seen["q05"], seen["q95"]).mean())
-    p_value, left_out = float(table["p_value"].iloc[0]), int(table["left_out"].iloc[0])
-    word = otherwise if p_value <= verdicts.FALSE_ALARMS else verdicts.PASS
-    reason = f"{inside:.0%} of the points lie within the central 90 %; {p_value:.1%} of the data sets are as extreme"
+    p_value, compared, left_out = table[["p_value", "compared", "left_out"]].iloc[0]
+    if compared < FEWEST:
+        word = verdicts.DOUBTFUL if left_out else verdicts.UNINFORMATIVE
+        reason = f"{compared:.0f} {compared_with} to compare with, where a verdict takes {FEWEST}"
+    else:
+        word = otherwise if p_value <= verdicts.FALSE_ALARMS else verdicts.PASS
+        inside_90, as_extreme, limit = 100 * inside, 100 * p_value, 100 * verdicts.FALSE_ALARMS
+        reason = (
+            f"{inside_90:.0f} % of the points lie within the central 90 %; of {compared:.0f} {compared_with} and the "
+            f"observation, {as_extreme:.2g} % are as extreme as it is (limit {limit:.0f} %)"
+        )
     if left_out:
-        reason += f"; {left_out} failed simulations left out"
+        reason += f"; {left_out:.0f} failed simulations left out"
     return pd.DataFrame([(verdicts.ALL_PARAMETERS, inside, p_value, word, reason)], columns=verdicts.COLUMNS)
 
 
 def _envelope_p_value(simulated: np.ndarray, observed: np.ndarray) -> float:
-    """Share of the data sets, the observation among them, whose largest deviation is at least the observation's.
+    """Share of the data sets, the observation among them, that are at least as extreme as it is.
 
-    A deviation from a point's median is measured by the distance to its 5 % or 95 % quantile, on the same side.
+    The most extreme has the largest deviation anywhere; of those with equal ones, as counts often have, the one whose
+    second largest is larger, and so on. A deviation from a point's median is measured by the distance to its 5 % or
+    95 % quantile, on the same side.
     """
     everything = np.vstack([observed, simulated])
     low, median, high = np.quantile(everything, [0.05, 0.5, 0.95], axis=0)
@@ -171,8 +233,11 @@ def _envelope_p_value(simulated: np.ndarray, observed: np.ndarray) -> float:
     below, above = (np.where(side > 0, side, spread) for side in (median - low, high - median))
     deviation = everything - median
     scale = np.where(deviation < 0, below, above)
-    largest = np.divide(np.abs(deviation), scale, out=np.zeros_like(deviation), where=scale > 0).max(axis=1)
-    return float(np.mean(largest >= largest[0]))
+    extremity = np.divide(np.abs(deviation), scale, out=np.zeros_like(deviation), where=scale > 0)
+    extremity.sort(axis=1)
+    apart = (extremity - extremity[0])[:, ::-1]
+    first = np.argmax(apart != 0, axis=1)
+    return float(np.mean(apart[np.arange(len(apart)), first] >= 0))
 
 
 def _draw_fan(axis: Axes, rows: pd.DataFrame, fan: str) -> None:

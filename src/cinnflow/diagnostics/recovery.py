@@ -21,6 +21,10 @@ CAPTION = (
     "cloud means that the data say little of this parameter; that alone is no fault of the network. The verdict "
     "fails where true values lie above the median more, or less, often than half of the time."
 )
+ADVICE = (
+    "Medians are off on one side: more simulations or epochs; where that does not help, a summary network that suits "
+    "the data (`time_series` for series, `deep_set` or `set_transformer` for sets)."
+)
 
 _SHOWN = 500
 

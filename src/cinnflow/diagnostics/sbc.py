@@ -28,6 +28,10 @@ CAPTION = (
     "probability. A ∪-shaped histogram means a posterior that is too narrow, a ∩ shape one that is too wide, a slope"
     " one that is biased: low where the bars rise, high where they fall."
 )
+ADVICE = (
+    "More simulations help first (`per_round`, `rounds`), then an ensemble (`training.ensemble`), then `coupling: "
+    "spline` for posteriors that are skewed, cut off or have several modes. Where the losses still fall, more epochs."
+)
 
 _HISTOGRAM, _ECDF = "histogram", "ecdf"
 _BAR_BAND = 0.99

@@ -18,6 +18,10 @@ CAPTION = (
     "score of each parameter and the energy score of all of them. A proper score is best for the right posterior "
     "alone, so it shows lost information that calibration cannot see."
 )
+ADVICE = (
+    "The data, or the summary network, say nothing of this parameter: try a summary network that suits the data; "
+    "where that does not help, only other data will."
+)
 
 _CRPS, _ENERGY, _LOG = "CRPS", "energy score", "log density"
 

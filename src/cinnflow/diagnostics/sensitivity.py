@@ -23,6 +23,10 @@ CAPTION = (
     "priors' densities, smoothed in the tail. Where a few draws carry nearly all of the weight (grey), the draws do "
     "not reach the posterior under that prior, and what is drawn here is not to be relied on."
 )
+ADVICE = (
+    "The draws do not reach the posterior under that prior: it takes a fit of its own, with that prior in the model "
+    "file."
+)
 
 STUDY = "this study's"
 _HIGHEST_K = 0.7

@@ -64,14 +64,14 @@ def conclusion(summary: pd.DataFrame) -> str:
     words = summary.filter(regex="_verdict$").rename(columns=lambda column: column.removesuffix("_verdict"))
     words = words.loc[:, (words.notna() & (words != "")).any()]
     failing = [diagnostic.replace("_", " ") for diagnostic in words if (words[diagnostic] == FAIL).any()]
-    failures = (
-        f"{len(failing)} of {words.shape[1]} checks {'fails' if len(failing) == 1 else 'fail'} ({', '.join(failing)})"
-    )
+    count = f"{len(failing)} of {words.shape[1]} checks" if words.shape[1] > 1 else "the one check that was made"
+    fail = f"{'fails' if len(failing) == 1 else 'fail'} ({', '.join(failing)})"
     named = {word: _list(summary.loc[summary["verdict"] == word, "parameter"]) for word in WORST_FIRST}
     if named[FAIL]:
-        return f"Do not rely on this posterior yet: {failures}."
+        return f"Do not rely on this posterior yet: {count} {fail}."
     if named[DOUBTFUL]:
-        return f"{failures}, no more clearly than chance explains: more test simulations would tell."
+        count = count[0].upper() + count[1:]
+        return f"{count} {fail}, no more clearly than chance explains: more test simulations would tell."
     if named[UNFINISHED]:
         return "No check fails, but training is not finished: more epochs would make the posterior better."
     if named[UNEVEN]:
@@ -83,7 +83,8 @@ def conclusion(summary: pd.DataFrame) -> str:
         return "No check fails, but the data say nothing of any parameter: each posterior is its prior."
     if named[UNINFORMATIVE]:
         return f"The posterior passes every check for {named[PASS]}; the data say nothing of {named[UNINFORMATIVE]}."
-    return f"The posterior passes all {words.shape[1]} checks for {named[PASS]}."
+    checks = f"all {words.shape[1]} checks" if words.shape[1] > 1 else "the one check that was made"
+    return f"The posterior passes {checks}, for {'every parameter' if len(summary) > 1 else named[PASS]}."
 
 
 def _list(names: Sequence[str]) -> str:

@@ -24,6 +24,10 @@ CAPTION = (
     " the grey band everywhere with 95 % probability. An S-shaped curve means a posterior that is too narrow or too "
     "wide, one on a single side a bias."
 )
+ADVICE = (
+    "Where each parameter by itself is calibrated, their dependence is not: more coupling layers, more simulations, "
+    "or an ensemble."
+)
 
 
 def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed: int = 0) -> pd.DataFrame:

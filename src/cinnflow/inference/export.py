@@ -24,17 +24,26 @@ def draws_each(data_sets: int, draws: int, in_all: int) -> int:
     return min(draws, max(FEWEST_DRAWS, in_all // data_sets))
 
 
+def is_repeated(simulations: np.ndarray) -> np.ndarray:
+    """Which predictive simulations all take the same posterior draw: every second (n,)."""
+    return np.asarray(simulations) % 2 == 1
+
+
 def predictive_rows(simulations: np.ndarray, total: int, draws: int) -> np.ndarray:
     """Which posterior draw each predictive simulation takes its parameters from.
 
-    Evenly spaced, so that they are independent of each other also where neighbours are not.
+    Half of them, for figures, spread evenly over the draws. The others, for the verdict of the predictive check, all
+    take the first one. (Draws are independent, so that the first is as good as any; the study's seed decides what it
+    is.) The two kinds alternate, so that there are as many of each, however many batches they make.
 
     Args:
         simulations: numbers of the simulations (n,).
         total: how many simulations are wanted.
         draws: how many draws there are.
     """
-    return np.asarray(simulations) * draws // total % draws
+    simulations = np.asarray(simulations)
+    spread = simulations // 2 * draws // max(1, (total + 1) // 2) % draws
+    return np.where(is_repeated(simulations), 0, spread)
 
 
 def posterior_table(draws: Mapping[str, np.ndarray], prior: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -123,7 +132,7 @@ def write_inference_data(
         path: the .nc file.
         draws: what `write_draws` has written.
         predictive: numbers (n,) of draws of the first data set, none twice, and arrays simulated from these (n, ...),
-            by name; None where there is no simulator.
+            by name; None where there is no simulator, or every simulation has failed.
         labels: what parameters, arrays and their axes (`<array>_0`, ...) are called, with their units.
     """
     temporary = path.with_suffix(".temporary")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ def read_observation(
     lengths: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
     """Reads one observed data set, or many stacked along a first axis.
+
+    A CSV file, with a header or without, holds one array as it is (a column where it has one axis), or one data set a
+    row: its values along the array's last axis, then along the one before, and so on.
 
     Args:
         path: the file.
@@ -51,6 +55,8 @@ def read_observation(
     except Exception as error:
         raise ObservationError(f"{path} could not be read: {type(error).__name__}: {error}") from error
     needed = {name: shape for name, shape in shapes.items() if name not in lengths}
+    if read is None and path.suffix == ".csv" and len(needed) == 1:
+        output = _of_table(output, *needed, *needed.values())
     named = _named(output, needed, path)
     missing = sorted(set(needed) - set(named))
     if missing:
@@ -74,6 +80,19 @@ def read_observation(
         if not np.array_equal(data.setdefault(name, found.astype(np.float64)), found):
             raise ObservationError(f"{path}: {name} is {data[name].tolist()}, and the data are {found.tolist()} long")
     return data if there.all() else {**data, MASK: there}
+
+
+def _of_table(table: Any, name: str, shape: tuple[int, ...]) -> Any:
+    """What the rows and columns of a CSV file mean where there is one array alone."""
+    size = math.prod(shape)
+    if isinstance(table, Mapping):
+        if name not in table and len(table) not in (1, size, *shape[-1:]):
+            return table
+        # Either the array's own column among others, or as many columns as it has, whatever they are called.
+        table = np.stack([table[name]] if name in table else list(table.values()), axis=-1)
+    if table.shape[1] == 1 and len(shape) < 2 and shape != (1,):
+        return table[:, 0]
+    return table.reshape(-1, *shape) if len(shape) > 1 and table.shape[1] == size else table
 
 
 def _stacked(path: Path, name: str, values: Any, shape: tuple[int, ...], padded: bool) -> np.ndarray:

@@ -59,6 +59,7 @@ class Content:
         summary: summary.csv, one row a parameter.
         observations: the real observations, the most important one first.
         seconds: how long each part of the study took, by name.
+        labels: what parameters and derived quantities are, with their units, by name.
     """
 
     study: str
@@ -70,3 +71,4 @@ class Content:
     summary: Path
     observations: Sequence[Observation] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)

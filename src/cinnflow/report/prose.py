@@ -29,6 +29,19 @@ def split_readme(readme: str) -> tuple[str, str, str]:
     return title, "".join(map(_block_html, section[:1])), "".join(map(_block_html, section[1:]))
 
 
+def inline(text: str) -> str:
+    """A line of Markdown as HTML: escaped, then with its code, bold, italics and links."""
+    parts = re.split(r"`([^`]+)`", html.escape(text.replace("\n", " ").strip(), quote=True))
+    for position, part in enumerate(parts):
+        if position % 2:
+            parts[position] = f"<code>{part}</code>"
+            continue
+        part = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", part)
+        part = re.sub(r"(?<![\w*])[*]([^*\s][^*]*)[*](?![\w*])", r"<em>\1</em>", part)
+        parts[position] = re.sub(r"\[([^\]]+)\]\((https?://[^)\s]+)\)", r'<a href="\2">\1</a>', part)
+    return "".join(parts)
+
+
 def _blocks(text: str) -> list[str]:
     """Paragraphs, headings, lists, tables and fenced code, in order."""
     blocks: list[list[str]] = [[]]
@@ -58,29 +71,16 @@ def _block_html(block: str) -> str:
         return f"<pre>{html.escape(chr(10).join(lines[1:-1]))}</pre>"
     if lines[0].startswith(("- ", "* ")):
         items = re.split(r"\n[-*] ", "\n" + block)[1:]
-        return "<ul>" + "".join(f"<li>{_inline(item)}</li>" for item in items) + "</ul>"
+        return "<ul>" + "".join(f"<li>{inline(item)}</li>" for item in items) + "</ul>"
     if lines[0].startswith("|") and len(lines) > 1:
         return _table(lines)
     if all(line.startswith("    ") for line in lines):
         return f"<pre>{html.escape(chr(10).join(line[4:] for line in lines))}</pre>"
-    return f"<p>{_inline(block)}</p>"
+    return f"<p>{inline(block)}</p>"
 
 
 def _table(lines: list[str]) -> str:
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
-    head = "".join(f"<th>{_inline(cell)}</th>" for cell in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>" for row in rows[2:])
+    head = "".join(f"<th>{inline(cell)}</th>" for cell in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{inline(cell)}</td>" for cell in row) + "</tr>" for row in rows[2:])
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _inline(text: str) -> str:
-    """Escapes a text, then sets code, bold, italics and links."""
-    parts = re.split(r"`([^`]+)`", html.escape(text.replace("\n", " ").strip(), quote=True))
-    for position, part in enumerate(parts):
-        if position % 2:
-            parts[position] = f"<code>{part}</code>"
-            continue
-        part = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", part)
-        part = re.sub(r"(?<![\w*])[*]([^*\s][^*]*)[*](?![\w*])", r"<em>\1</em>", part)
-        parts[position] = re.sub(r"\[([^\]]+)\]\((https?://[^)\s]+)\)", r'<a href="\2">\1</a>', part)
-    return "".join(parts)

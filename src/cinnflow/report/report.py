@@ -11,15 +11,16 @@ from typing import Any
 
 import jinja2
 import markupsafe
-import numpy as np
 import pandas as pd
 import yaml
 
-from cinnflow.diagnostics import misspecification, pairs, predictive, sensitivity, style
+from cinnflow.diagnostics import misspecification, pairs, predictive, scores, sensitivity, style
 from cinnflow.diagnostics.summary import conclusion
-from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, PASS, worst
+from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, PASS, UNINFORMATIVE, WORST_FIRST, worst
 from cinnflow.report.content import Content, Observation
-from cinnflow.report.prose import split_readme
+from cinnflow.report.methods import methods
+from cinnflow.report.numbers import alike, duration, number, published
+from cinnflow.report.prose import inline, split_readme
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Failed simulations": ("failures",),
@@ -28,6 +29,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Recovery": ("recovery", "contraction", "scores"),
 }
 """Where each diagnostic stands in the report; those without a table in the study are left out."""
+
+_NAMED = 6
+"""Parameters that a list of failures names."""
 
 _SCALE = 104 / style.RESOLUTION
 """Pixels of the page for each of a figure's: 104 to an inch, so that its lettering is nearly as large as the text's."""
@@ -58,46 +62,35 @@ def build(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration, "breakable": breakable, "sentence": _sentence}
+    environment.filters |= {
+        "number": number,
+        "published": published,
+        "duration": duration,
+        "breakable": breakable,
+        "sentence": _sentence,
+        "inline": lambda text: markupsafe.Markup(inline(text)),
+    }
+    splits = _splits(content.manifests)
     return environment.get_template("template.html").render(
         study=content.study,
         title=title or content.study,
         question=question,
         model=model,
+        methods=methods(content.config, {split["name"]: split["ok"] for split in splits}),
+        labels=content.labels,
         conclusion=" ".join([conclusion(summary), *_fit_in_words(observations)]),
         worst=worst([*summary["verdict"], *filter(None, words)]),
         verdicts=_verdict_matrix(summary),
         sections=sections,
         observations=observations,
-        splits=(splits := _splits(content.manifests)),
-        failed_share=1 - sum(split["ok"] for split in splits) / sum(split["total"] for split in splits),
+        amiss=_amiss(sections, observations),
+        splits=splits,
+        total=(total := sum(split["total"] for split in splits)),
+        failed_share=1 - sum(split["ok"] for split in splits) / total,
         seconds=content.seconds,
         provenance=content.provenance,
         config=yaml.safe_dump(_plain(content.config), sort_keys=False, allow_unicode=True, width=100),
     )
-
-
-def number(value: float) -> str:
-    """A number with three significant digits, and no exponent where none is needed."""
-    if value is None or not np.isfinite(value):
-        return "–"
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.2e}".replace("-", "−")
-    rounded = abs(float(f"{value:.2e}"))
-    digits = max(0, 2 - int(np.floor(np.log10(rounded)))) if rounded else 2
-    return f"{value:.{digits}f}".replace("-", "−")
-
-
-def duration(seconds: float) -> str:
-    """A time span in its natural unit: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def breakable(name: str) -> markupsafe.Markup:
@@ -115,18 +108,49 @@ def _computed(folder: Path, name: str) -> bool:
 
 def _check(folder: Path, name: str) -> dict[str, Any]:
     diagnostic = importlib.import_module(f"cinnflow.diagnostics.{name}")
-    return _judged(
-        folder, name, diagnostic.TITLE, diagnostic.CAPTION, diagnostic.verdict(pd.read_csv(folder / f"{name}.csv"))
-    )
+    judged = diagnostic.verdict(pd.read_csv(folder / f"{name}.csv"))
+    check = _judged(folder, name, diagnostic.TITLE, diagnostic.CAPTION, judged, diagnostic.ADVICE)
+    # Whatever check finds it, a posterior that is no better than the prior asks for the same.
+    return check | ({"advice": scores.ADVICE} if check["word"] == UNINFORMATIVE else {})
 
 
-def _judged(folder: Path, name: str, title: str, caption: str, judged: pd.DataFrame | None = None) -> dict[str, Any]:
+def _judged(
+    folder: Path, name: str, title: str, caption: str, judged: pd.DataFrame | None = None, advice: str = ""
+) -> dict[str, Any]:
     """A figure with its title and caption, and the verdicts on it, where there are any."""
     rows = [] if judged is None else judged.to_dict("records")
     word = worst(row["verdict"] for row in rows) if rows else None
     whole = rows[0]["reason"] if [row["parameter"] for row in rows] == [ALL_PARAMETERS] else None
-    texts = {"name": name, "title": title, "caption": caption, "word": word, "whole": whole}
-    return {**texts, "image": _image(folder / f"{name}.png"), "verdicts": rows}
+    texts = {"name": name, "id": name, "title": title, "caption": caption, "word": word, "whole": whole}
+    return {**texts, "image": _image(folder / f"{name}.png"), "verdicts": rows, "advice": advice}
+
+
+def _amiss(sections: Sequence[Mapping[str, Any]], observations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Every check that is not passed, the worst first: title, verdict, what is found where, and what to do about it.
+
+    Many checks find a posterior that is no better than the prior; the last of them, the scores, tells it for all.
+    """
+    checks = [check for section in sections for check in section["checks"]]
+    checks += [
+        {**check, "title": f"{check['title']}, {observation['name']}"}
+        for observation in observations
+        for check in observation["checks"]
+    ]
+    found = []
+    for check in checks:
+        if check["word"] in (None, PASS):
+            continue
+        rows = [row for row in check["verdicts"] if row["verdict"] == check["word"]]
+        where = "" if check["whole"] else _names([row["parameter"] for row in rows])
+        found.append({**check, "where": where, "reason": rows[0]["reason"] if len(rows) == 1 else ""})
+    uninformed = [check for check in found if check["word"] == UNINFORMATIVE and check["advice"] == scores.ADVICE]
+    return sorted(
+        [check for check in found if check not in uninformed[:-1]], key=lambda check: WORST_FIRST.index(check["word"])
+    )
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
 
 
 _OF_OBSERVATIONS = ("predictive", "prior_predictive", "misspecification")
@@ -149,27 +173,44 @@ def _observation(observation: Observation) -> dict[str, Any]:
     if observation.predicted:
         simulated = pd.read_csv(folder / "predictive.csv")
         checks += [
-            _judged(folder, "predictive", predictive.TITLE, predictive.CAPTION, predictive.verdict(simulated)),
+            _judged(
+                folder, "predictive", predictive.TITLE, predictive.CAPTION, predictive.verdict(simulated),
+                predictive.ADVICE,
+            ),
             _judged(
                 folder, "prior_predictive", predictive.PRIOR_TITLE, predictive.PRIOR_CAPTION,
-                predictive.verdict_prior(simulated),
+                predictive.verdict_prior(simulated), predictive.PRIOR_ADVICE,
             ),
         ]  # fmt: skip
-    alike = misspecification.verdict(pd.read_csv(folder / "misspecification.csv"))
-    checks.append(_judged(folder, "misspecification", misspecification.TITLE, misspecification.CAPTION, alike))
+    others = [("misspecification", misspecification)]
     if observation.alternative_priors:
-        priors = sensitivity.verdict(pd.read_csv(folder / "sensitivity.csv"))
-        checks.append(_judged(folder, "sensitivity", sensitivity.TITLE, sensitivity.CAPTION, priors))
+        others.append(("sensitivity", sensitivity))
+    for name, module in others:
+        judged = module.verdict(pd.read_csv(folder / f"{name}.csv"))
+        checks.append(_judged(folder, name, module.TITLE, module.CAPTION, judged, module.ADVICE))
+    for check in checks:
+        check["id"] = f"{check['name']}-{observation.name}"
     return {
         "name": observation.name,
         "data_sets": data_sets,
-        "summary": summary.to_dict("records"),
+        "summary": [_estimate(row) for row in summary.to_dict("records")],
         "overall": _over_data_sets(table) if data_sets > 1 else [],
         "checks": checks,
-        "shown": next((check for check in checks if check["name"] == "predictive"), checks[0]),
+        "shown": checks[1] if observation.predicted and simulated["q50"].notna().any() else checks[0],
         "words": {check["name"]: check["word"] for check in checks},
-        "published": [{"item": item, "estimate": estimates.loc[item.name]} for item in observation.published],
+        "published": [
+            {"item": item, "estimate": _estimate({"parameter": item.name, **estimates.loc[item.name]})}
+            for item in observation.published
+        ],
     }
+
+
+def _estimate(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of an observation's summary with its numbers rounded as the width of its interval allows."""
+    columns = ("q05", "q50", "q95", "mean", "sd")
+    texts = alike(*(row[column] for column in columns), width=row["q95"] - row["q05"])
+    contraction = f"{row['contraction']:.2f}".replace("-", "−")
+    return {"parameter": row["parameter"], **dict(zip(columns, texts, strict=True)), "contraction": contraction}
 
 
 def _over_data_sets(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -178,10 +219,8 @@ def _over_data_sets(table: pd.DataFrame) -> list[dict[str, Any]]:
     for parameter, values in table.groupby("parameter", sort=False):
         low, median, high = values["q50"].quantile([0.05, 0.5, 0.95])
         width, contraction = (values["q95"] - values["q05"]).median(), values["contraction"]
-        rows.append(
-            {"parameter": parameter, "q05": low, "q50": median, "q95": high, "width": width,
-             "contraction": contraction.median(), "least": contraction.min()}
-        )  # fmt: skip
+        texts = dict(zip(("q05", "q50", "q95", "width"), alike(low, median, high, width, width=width), strict=True))
+        rows.append({"parameter": parameter, **texts, "contraction": contraction.median(), "least": contraction.min()})
     return rows
 
 
@@ -224,6 +263,8 @@ def _fit_in_words(observations: Sequence[Mapping[str, Any]]) -> list[str]:
         sentences.append(f"Simulations from the posterior do not look like {unfit}.")
     elif (fit := named("predictive", PASS)) and not unlike:
         sentences.append(f"Simulations from the posterior look like {fit}.")
+    if untold := ", ".join(filter(None, [named("predictive", word) for word in (DOUBTFUL, UNINFORMATIVE)])):
+        sentences.append(f"There are too few simulations from the posterior to compare with {untold}.")
     return sentences
 
 

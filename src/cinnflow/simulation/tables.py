@@ -15,7 +15,7 @@ def read_csv(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     """A CSV file: an array for each named column, or one array (rows, columns) where there is no header.
 
     Lines that start with '#' are comments. Columns without a name (row numbers) or without any number (dates, labels)
-    are left out.
+    are left out. An empty cell is NaN.
 
     Raises:
         ValueError: when a column of numbers holds something else, two have the same name, or nothing is left.
@@ -24,8 +24,10 @@ def read_csv(path: Path) -> dict[str, np.ndarray] | np.ndarray:
         rows = list(csv.reader(line for line in file if line.strip() and not line.startswith("#")))
     if not rows:
         raise ValueError("the file holds no rows")
-    if all(_is_number(cell) for cell in rows[0]):
-        return np.array([[float(cell) for cell in row] for row in rows])
+    if all(_is_number(cell) for cell in rows[0] if cell.strip()):
+        if any(len(row) != len(rows[0]) for row in rows):
+            raise ValueError(f"a row has not as many cells as the first, {len(rows[0])}")
+        return np.array([[float(cell.strip() or "nan") for cell in row] for row in rows])
     header, body = [name.strip() for name in rows[0]], rows[1:]
     if any(len(row) != len(header) for row in body):
         raise ValueError(f"a row has not as many cells as the header, {len(header)}")

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.diagnostics import predictive, style
-from cinnflow.inference.export import predictive_rows, read_first, write_inference_data
+from cinnflow.inference.export import is_repeated, predictive_rows, read_first, write_inference_data
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.outcome import Status
-from cinnflow.steps.common import run_step
+from cinnflow.steps.common import run_step, say
 from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import Store, StoreError, place
+from cinnflow.store.layout import Store, place
 
 
 def main() -> None:
@@ -39,32 +39,36 @@ def main() -> None:
 def _check(args: argparse.Namespace) -> None:
     store = Store(args.store)
     description = read_description(store)
-    if description is None:
-        raise StoreError(
-            f"every predictive simulation failed: their reasons stand in {store.path}/{args.split}/message"
-        )
     batches = [
         decode_batch(Batch(store, args.split, number, args.batch_size), description) for number in range(args.batches)
     ]
     ok = np.concatenate([batch["status"] for batch in batches]) == Status.OK
-    simulated = {name: np.concatenate([batch[f"data/{name}"] for batch in batches]) for name in description.data}
-    labels = load_model(args.model, args.options).labels
     observed, prior = (read_first(args.draws, group) for group in ("observed_data", "prior_predictive"))
+    if not ok.all():
+        say(f"{np.sum(~ok)} of {len(ok)} failed: their reasons stand in {store.path}/{args.split}/message")
+    if description is None:  # all of them have failed, so that nothing tells their shapes
+        simulated = {name: np.full((len(ok), *values.shape), np.nan) for name, values in observed.items()}
+    else:
+        simulated = {name: np.concatenate([batch[f"data/{name}"] for batch in batches]) for name in description.data}
     shown = dict(simulated)
-    for name in description.padded:
+    for name in description.padded if description else ():
         length = int(np.isfinite(observed[name]).reshape(len(observed[name]), -1).all(axis=1).sum())
         observed[name], shown[name] = observed[name][:length], simulated[name][:, :length]
         simulated[name][:, length:] = np.nan
+    repeated = is_repeated(np.arange(len(ok)))
     # Simulations from the prior that are as long as the observation, where lengths vary: there may be none.
     enough = min(len(values) for values in prior.values()) >= 2
-    table = predictive.compute(shown, observed, prior if enough else None, labels)
+    labels = load_model(args.model, args.options).labels
+    spread, same = ({name: values[kind] for name, values in shown.items()} for kind in (~repeated, repeated))
+    table = predictive.compute(spread, observed, same, prior if enough else None, labels)
     place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
     style.save(predictive.plot(table), args.figure)
     style.save(predictive.plot_prior(table), args.prior_figure)
     draws = len(next(iter(read_first(args.draws, "posterior").values())))
-    rows, kept = np.unique(predictive_rows(np.flatnonzero(ok), args.simulations, draws), return_index=True)
-    kept_data = {name: values[ok][kept] for name, values in simulated.items()}
-    write_inference_data(args.posterior, args.draws, (rows, kept_data), labels)
+    kept = np.flatnonzero(ok & ~repeated)
+    rows, first = np.unique(predictive_rows(kept, args.simulations, draws), return_index=True)
+    kept_data = {name: values[kept[first]] for name, values in simulated.items()}
+    write_inference_data(args.posterior, args.draws, (rows, kept_data) if len(rows) else None, labels)
 
 
 if __name__ == "__main__":

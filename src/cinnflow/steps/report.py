@@ -55,6 +55,7 @@ def _report(args: argparse.Namespace) -> None:
         manifests={split: {"counts": plan.read(split).counts} for split in plan.splits},
         provenance=_provenance(seals, trainings, args.fingerprint, plan),
         diagnostics=folder,
+        labels=plan.model.labels,
         summary=args.summary,
         observations=[_observation(args.folder / "observations" / name, plan) for name in plan.study.observations],
         seconds={
@@ -94,8 +95,13 @@ def _seals(path: Path) -> dict[str, dict[str, Any]]:
 
 def _training(history: Path) -> dict[str, Any]:
     """Seconds of a training, and its device where it has noted one."""
-    noted = history.parent / "training.json"
-    device = json.loads(noted.read_text()).get("device") if noted.exists() else None
+    noted, device = history.parent / "training.json", None
+    try:
+        device = json.loads(noted.read_text()).get("device")
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, AttributeError) as error:
+        log.warning("%s cannot be read (%s): the report goes without it", noted, error)
     return {"seconds": float(pd.read_csv(history)["seconds"].sum()), "device": device}
 
 

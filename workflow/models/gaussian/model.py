@@ -41,6 +41,8 @@ def exact_posterior(x: np.ndarray) -> tuple[np.ndarray, float]:
     return x.sum(axis=0) / (len(x) + 1), 1 / np.sqrt(len(x) + 1)
 
 
+labels = {"x": "value", "x_0": "observation"}
+
 _EXACT = "The exact posterior, N(sum x / 51, 1 / 51): mean and 95% interval"
 
 published = [

@@ -64,7 +64,16 @@ alternative_priors = {
     "half as wide": lambda theta: _wider(theta, 0.5),
 }
 
-labels = {"in_bed": "boys in bed", "in_bed_0": "days since 22 January"}
+labels = {
+    "in_bed": "boys in bed",
+    "in_bed_0": "days since 22 January",
+    "beta": "transmission rate β, per day",
+    "gamma": "recovery rate γ, per day",
+    "initial_infected": "boys infected on 22 January, i₀",
+    "overdispersion": "excess variance of a count, α",
+    "R0": "basic reproduction number R₀",
+    "infectious_period": "mean infectious period 1/γ, days",
+}
 
 _KEELING_ROHANI = (
     "Keeling & Rohani (2008), Modeling Infectious Diseases in Humans and Animals: deterministic SIR, "

@@ -1,0 +1,38 @@
+"""Many observed data sets, as files of every kind, through the workflow."""
+
+from __future__ import annotations
+
+import arviz
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from studies import Workflow
+
+pytestmark = pytest.mark.workflow
+
+
+def test_many_data_sets_in_every_format_get_the_same_posteriors(study: Workflow) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    data = study.folder / "data"
+    pd.DataFrame(x, columns=["left", "right"]).to_csv(data / "many.csv")
+    np.save(data / "many.npy", x)
+    np.savez(data / "many.npz", x=x)
+    with h5py.File(data / "many.h5", "w") as file:
+        file["x"] = x
+    observations = {suffix: f"data/many.{suffix}" for suffix in ("csv", "npy", "npz", "h5")}
+    study.edit(study.model, "def read_observation(path)", "def unused(path)")
+    study.configure(observations=observations)
+    results = study.results / "observations"
+    targets = [f"results/small/observations/{name}/summary.csv" for name in observations]
+    assert study.succeed(*targets, "results/small/observations/h5/posterior.nc")["infer"] == 4
+
+    first = pd.read_csv(results / "csv/summary.csv")
+    assert first["data_set"].tolist() == np.repeat(np.arange(30), 2).tolist()
+    for name in ("npy", "npz", "h5"):
+        pd.testing.assert_frame_equal(pd.read_csv(results / name / "summary.csv"), first, rtol=1e-4, atol=1e-4)
+    posterior = arviz.from_netcdf(results / "h5/posterior.nc")
+    assert posterior.posterior["a"].sizes == {"chain": 1, "draw": 20, "data_set": 30}
+    np.testing.assert_allclose(posterior.posterior["a"].mean(("chain", "draw")), first["mean"][::2], rtol=1e-6)
+    np.testing.assert_array_equal(posterior.observed_data["x"], x)
+    assert {"prior", "prior_predictive", "posterior_predictive"} <= set(posterior.groups())
