@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 ELEMENTS, PARAMETERS = 50, 4
 _STACKS = 5
-"""Of the tutorial's deep set that see every element: two layers of 64 units each. Two of them see the data themselves."""
+"""Of the tutorial's deep set that see every element: two layers of 64 units each, above the data in two of them."""
 _SUMMARY_WEIGHTS = 2 * (4 * 64 + 64 * 64) + 3 * (64 * 64 + 64 * 64)
 _COUPLING_WEIGHTS = 4 * 2 * (12 * 128 + 128 * 128 + 128 * 4)
 """Of its four two-sided couplings."""
