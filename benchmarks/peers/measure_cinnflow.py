@@ -22,7 +22,7 @@ from quickstart import (
 
 import cinnflow as cf
 
-UPDATES = 700
+UPDATES = 350
 """Updates that cinnflow's defaults take to come closer to the truth than the tutorial's network does in 10,000."""
 
 
