@@ -13,6 +13,7 @@ from cinnflow.simulation.prior import Prior
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
 from cinnflow.store.batch import Batch, run_batch
+from cinnflow.store.chunks import checksum
 from cinnflow.store.layout import Store, StoreError
 from cinnflow.store.seal import seal
 from cinnflow.store.stored_simulations import StoredSimulations
@@ -120,13 +121,18 @@ def test_a_fit_to_what_does_not_fit_into_memory_is_as_good_and_the_same_again(st
     assert abs(divergence[0] - divergence[2]) < 0.1
 
 
-def test_bytes_that_were_not_sealed_are_refused(filled, stored):
+@pytest.mark.parametrize("read_before", [False, True])
+@pytest.mark.parametrize("valid", [False, True])
+def test_bytes_that_were_not_sealed_are_refused(filled, stored, read_before, valid):
     store, _ = filled
     path = store.path / "round-1/data/x/c/3/0/0"
-    content = path.read_bytes()
-    path.write_bytes(content[:-9] + b"\1" + content[-8:])
+    sealed = path.read_bytes()
+    content = sealed[:-9] + b"\1" + sealed[-8:-4]
+    if read_before:
+        stored.read_all()
+    path.write_bytes(content + (checksum(content) if valid else sealed[-4:]))
     try:
         with pytest.raises(StoreError, match="is not what was sealed"):
             stored.read_all()
     finally:
-        path.write_bytes(content)
+        path.write_bytes(sealed)

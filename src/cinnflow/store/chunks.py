@@ -24,7 +24,7 @@ def encode(spec: ArraySpec, values: np.ndarray) -> bytes:
         content = _encode_texts(values)
     else:
         content = np.asarray(values, _stored_dtype(spec)).reshape(len(values), *spec.shape).tobytes()
-    return content + _COUNT.pack(google_crc32c.value(content))
+    return content + checksum(content)
 
 
 def decode(spec: ArraySpec, chunk: bytes, batch_size: int) -> np.ndarray:
@@ -33,9 +33,9 @@ def decode(spec: ArraySpec, chunk: bytes, batch_size: int) -> np.ndarray:
     Raises:
         StoreError: when the bytes are not a chunk of this kind: truncated, altered, or of another shape.
     """
-    content, checksum = chunk[:-CHECKSUM_BYTES], chunk[-CHECKSUM_BYTES:]
+    content = chunk[:-CHECKSUM_BYTES]
     try:
-        if checksum != _COUNT.pack(google_crc32c.value(content)):
+        if chunk[-CHECKSUM_BYTES:] != checksum(content):
             raise ValueError(f"the checksum of its {len(chunk)} bytes is not the one behind them")
         if spec.dtype == "string":
             return _decode_texts(content, batch_size)
@@ -51,6 +51,11 @@ def decode_numbers(spec: ArraySpec, content: bytes, batch_size: int) -> np.ndarr
         ValueError: for another number of bytes than they have.
     """
     return np.frombuffer(content, _stored_dtype(spec)).reshape(batch_size, *spec.shape)
+
+
+def checksum(content: bytes) -> bytes:
+    """What stands behind the content of a chunk."""
+    return _COUNT.pack(google_crc32c.value(content))
 
 
 def _stored_dtype(spec: ArraySpec) -> np.dtype:
