@@ -41,7 +41,6 @@ def test_check_tells_shapes_supports_and_speed(study):
 
 
 def test_check_finds_chance_that_no_seed_fixes(study):
-    (study / "model.py").write_text(MODEL.replace("rng.normal(size=(3, 2))", "__import__('os').getpid()"))
     (study / "model.py").write_text(
         MODEL.replace(
             "def simulate(theta, rng): return theta + rng.normal(size=(3, 2))",
@@ -51,6 +50,23 @@ def test_check_finds_chance_that_no_seed_fixes(study):
     ended = cinnflow(study, "check")
     assert ended.returncode == 1
     assert "the same seed gave different output" in ended.stdout
+
+
+def test_a_simulator_in_tensorflow_runs_in_worker_processes(study):
+    (study / "model.py").write_text(
+        """
+import cinnflow as cf
+def simulate(theta, seed):
+    import tensorflow as tf
+    return theta[:, None] + tf.random.stateless_normal((theta.shape[0], 3, 2), seed, dtype=tf.float64)
+def build():
+    prior = cf.Prior(lambda rng, count: rng.normal(size=(count, 2)), names=["a", "b"], batched=True)
+    return cf.GenerativeModel(prior, cf.TensorFlowSimulator(simulate))
+"""
+    )
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "shape (3, 2)" in ended.stdout and "different output" not in ended.stdout
 
 
 def test_check_shows_why_a_simulation_fails(study):
