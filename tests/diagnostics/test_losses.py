@@ -63,3 +63,11 @@ def test_a_history_that_lacks_a_column_is_named() -> None:
         ValueError, match="history of 'round 1' needs rows with epoch, loss and validation_loss: got 2 rows"
     ):
         losses.compute({"round 1": pd.DataFrame({"epoch": [1, 2]})})
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_history_without_validation_shows_training_alone() -> None:
+    table = losses.compute({"fit": history(np.linspace(2, 1, 30)).assign(validation_loss=np.nan)})
+    (axis,) = losses.plot(table).axes
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["training"]
+    assert axis.get_ylim()[0] < 0.9 < 1.9 < axis.get_ylim()[1]

@@ -65,6 +65,8 @@ def plot(table: pd.DataFrame) -> Figure:
             ("loss", style.ORANGE, "training"),
             ("validation_loss", style.BLUE, "validation"),
         ):
+            if rows[column].isna().all():  # without validation
+                continue
             axis.plot(rows["epoch"], rows[column], color=colour, lw=0.7, alpha=0.45)
             axis.plot(rows["epoch"], rows[f"smooth_{column}"], color=colour, lw=1.8, label=label)
         if rows["validation_loss"].notna().any():
@@ -72,7 +74,8 @@ def plot(table: pd.DataFrame) -> Figure:
             axis.plot(best["epoch"], best["validation_loss"], "o", color=style.BLUE, ms=5, label="kept")
         axis.set_ylim(_limits(rows))
         style.title(axis, fit)
-        axis.legend(fontsize=style.TICK_SIZE, frameon=False, loc="upper right")
+        if axis.lines:
+            axis.legend(fontsize=style.TICK_SIZE, frameon=False, loc="upper right")
     style.label_outer(panels[0], "epoch", "loss (nats)")
     return figure
 
@@ -99,10 +102,9 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     """Limits that show the end of training well: what the first epochs were is of little interest."""
-    losses = rows[["loss", "validation_loss"]].to_numpy(float)
-    losses = losses[np.isfinite(losses).any(axis=1)]
-    if not losses.size:
+    losses = rows[["loss", "validation_loss"]].replace([np.inf, -np.inf], np.nan).dropna(how="all")
+    if losses.empty:
         return 0.0, 1.0
-    low, high = np.nanmin(losses), np.nanmax(np.nanquantile(losses, 0.9, axis=0))
+    low, high = losses.min().min(), losses.quantile(0.9).max()
     room = 0.15 * max(high - low, 1e-3)
     return low - room, high + 2 * room

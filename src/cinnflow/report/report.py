@@ -16,6 +16,7 @@ import yaml
 
 from cinnflow.diagnostics import misspecification, pairs, predictive, scores, sensitivity, style
 from cinnflow.diagnostics.summary import conclusion
+from cinnflow.diagnostics.table_file import read_table
 from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, PASS, UNINFORMATIVE, WORST_FIRST, worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.methods import methods
@@ -47,7 +48,7 @@ def build(content: Content) -> str:
         FileNotFoundError: when a file that the content names is not there.
     """
     title, question, model = split_readme(content.readme)
-    summary = pd.read_csv(content.summary)
+    summary = read_table(content.summary)
     sections = [
         {"title": section, "checks": checks}
         for section, names in SECTIONS.items()
@@ -108,7 +109,7 @@ def _computed(folder: Path, name: str) -> bool:
 
 def _check(folder: Path, name: str) -> dict[str, Any]:
     diagnostic = importlib.import_module(f"cinnflow.diagnostics.{name}")
-    judged = diagnostic.verdict(pd.read_csv(folder / f"{name}.csv"))
+    judged = diagnostic.verdict(read_table(folder / f"{name}.csv"))
     check = _judged(folder, name, diagnostic.TITLE, diagnostic.CAPTION, judged, diagnostic.ADVICE)
     # Whatever check finds it, a posterior that is no better than the prior asks for the same.
     return check | ({"advice": scores.ADVICE} if check["word"] == UNINFORMATIVE else {})
@@ -159,7 +160,7 @@ _OF_OBSERVATIONS = ("predictive", "prior_predictive", "misspecification")
 
 def _observation(observation: Observation) -> dict[str, Any]:
     folder = observation.folder
-    table = pd.read_csv(folder / "summary.csv")
+    table = read_table(folder / "summary.csv")
     data_sets = table["data_set"].nunique() if "data_set" in table else 1
     summary = table[table["data_set"] == 0] if "data_set" in table else table
     estimates = summary.set_index("parameter")
@@ -171,7 +172,7 @@ def _observation(observation: Observation) -> dict[str, Any]:
         )
     checks = [_judged(folder, "pairs", pairs.TITLE, pairs.CAPTION)]
     if observation.predicted:
-        simulated = pd.read_csv(folder / "predictive.csv")
+        simulated = read_table(folder / "predictive.csv")
         checks += [
             _judged(
                 folder, "predictive", predictive.TITLE, predictive.CAPTION, predictive.verdict(simulated),
@@ -186,7 +187,7 @@ def _observation(observation: Observation) -> dict[str, Any]:
     if observation.alternative_priors:
         others.append(("sensitivity", sensitivity))
     for name, module in others:
-        judged = module.verdict(pd.read_csv(folder / f"{name}.csv"))
+        judged = module.verdict(read_table(folder / f"{name}.csv"))
         checks.append(_judged(folder, name, module.TITLE, module.CAPTION, judged, module.ADVICE))
     for check in checks:
         check["id"] = f"{check['name']}-{observation.name}"

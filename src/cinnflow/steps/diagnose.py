@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from cinnflow.diagnostics import style
+from cinnflow.diagnostics.table_file import read_table
 from cinnflow.inference.draws import read_draws
 from cinnflow.simulation.outcome import Status
 from cinnflow.steps.common import run_step
@@ -36,7 +36,7 @@ def main() -> None:
 def _diagnose(args: argparse.Namespace) -> None:
     module = importlib.import_module(f"cinnflow.diagnostics.{args.diagnostic}")
     if args.histories:
-        histories = {_fit_name(path): pd.read_csv(path) for path in args.histories}
+        histories = {_fit_name(path): read_table(path) for path in args.histories}
         table = module.compute(histories, **args.settings)
     elif args.manifests:
         splits = [read_failures(args.stores, read_manifest(path)) for path in args.manifests]

@@ -9,9 +9,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cinnflow.diagnostics import summary
+from cinnflow.diagnostics.table_file import read_table
 from cinnflow.plan import Plan
 from cinnflow.report.content import Content, Observation, Published
 from cinnflow.report.report import build
@@ -41,7 +40,7 @@ def _report(args: argparse.Namespace) -> None:
     verdicts = {}
     for name in args.diagnostics:
         module = importlib.import_module(f"cinnflow.diagnostics.{name}")
-        verdicts[name] = module.verdict(pd.read_csv(folder / f"{name}.csv"))
+        verdicts[name] = module.verdict(read_table(folder / f"{name}.csv"))
     names = list(verdicts["sbc"]["parameter"])
     table = summary.compute(verdicts, names).to_csv(index=False)
     place(args.summary, table.encode(), args.summary.with_suffix(".temporary"))
@@ -102,7 +101,7 @@ def _training(history: Path) -> dict[str, Any]:
         pass
     except (OSError, ValueError, AttributeError) as error:
         log.warning("%s cannot be read (%s): the report goes without it", noted, error)
-    return {"seconds": float(pd.read_csv(history)["seconds"].sum()), "device": device}
+    return {"seconds": float(read_table(history)["seconds"].sum()), "device": device}
 
 
 def _provenance(
