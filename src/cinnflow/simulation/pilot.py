@@ -17,6 +17,8 @@ from cinnflow.simulation.workers import Limits, Task, run_all
 PRIOR_DRAWS = 1000
 FAST = 1e-3
 """Seconds below which a Python simulator keeps up with training."""
+FAST_BATCHED = 1e-2
+"""The same for one that takes whole batches, of which a simulation alone takes most of the time of many."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def pilot(model: GenerativeModel, seed: int, simulations: int, timeout: float | 
         if not np.array_equal(array, second[index].data.get(name, np.nan))
     }
     seconds = float(np.median([outcome.seconds for outcome in first.values()]))
-    fast = seconds < FAST and not isinstance(model.simulator, ExternalSimulator)
+    python = not isinstance(model.simulator, ExternalSimulator)
+    fast = python and seconds < (FAST_BATCHED if model.simulator.batched else FAST)
     return Pilot(
         theta,
         {name: array.shape for name, array in first[ok[0]].data.items()} if ok else {},
