@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pandas as pd
@@ -20,8 +21,11 @@ def read_table(path: Path) -> pd.DataFrame:
         TableError: when it is damaged.
         FileNotFoundError: when it is not there.
     """
+    content = path.read_bytes()
     try:
-        return pd.read_csv(path)
+        if b"\0" in content:  # what a disk that lost its power may leave of a file
+            raise ValueError("it holds zero bytes")
+        return pd.read_csv(io.BytesIO(content))
     except ValueError as error:  # empty, no table, or no text
         raise TableError(
             f"{path} is damaged ({str(error).strip()}): delete it and start snakemake again, which makes it anew"
