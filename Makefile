@@ -33,7 +33,7 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --upgrade --extra cpu --extra dev pyproject.toml -o requirements.lock
 
-# The JSON schema of configurations, from the models in src/cinnflow/config.py.
+# The JSON schema of configurations, from the models in src/cinnflow/config*.py.
 schema: env
 	$(BIN)/python -c "from cinnflow.config import schema; print(schema(), end='')" > workflow/schemas/config.schema.json
 

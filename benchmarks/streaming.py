@@ -27,7 +27,8 @@ import numpy as np
 from studies import run, show
 from synthetic_store import describe, megabytes, synthetic_batches, write_store
 
-from cinnflow.config import Network, Training
+from cinnflow.config import Training
+from cinnflow.config_network import Network
 from cinnflow.store.layout import Store
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.stored_simulations import StoredSimulations

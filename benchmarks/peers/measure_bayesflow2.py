@@ -14,6 +14,7 @@ from quickstart import (
     OFFLINE,
     OFFLINE_BATCH,
     PARAMETERS,
+    epochs_a_second,
     report,
     seconds,
     simulate,
@@ -65,12 +66,9 @@ def draws() -> dict[str, float]:
 def offline() -> dict[str, float]:
     training = workflow()
     theta, x = simulate(OFFLINE, np.random.default_rng(2026))
-    times = []
-    for _ in range(2):  # the first compiles
-        start = time.perf_counter()
-        training.fit_offline({"theta": theta, "x": x}, epochs=1, batch_size=OFFLINE_BATCH, verbose=0)
-        times.append(time.perf_counter() - start)
-    return {"epochs/s": 1 / times[-1]}
+    return epochs_a_second(
+        lambda: training.fit_offline({"theta": theta, "x": x}, epochs=1, batch_size=OFFLINE_BATCH, verbose=0)
+    )
 
 
 report({"online": online, "draws": draws, "offline": offline})

@@ -52,6 +52,11 @@ def seconds(run: Callable[[], object], repeats: int = 3) -> float:
     return float(np.median(times))
 
 
+def epochs_a_second(epoch: Callable[[], object]) -> dict[str, float]:
+    """Of training over simulations that are there: the second of two epochs, since the first compiles."""
+    return {"epochs/s": 1 / seconds(epoch, repeats=1)}
+
+
 def report(tasks: dict[str, Callable[[], dict[str, float]]]) -> None:
     """Runs the task that the command line names, and prints what it measured; the clock starts with the process."""
     parser = argparse.ArgumentParser()

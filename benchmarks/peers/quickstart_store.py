@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from quickstart import ELEMENTS, OFFLINE, OFFLINE_BATCH, PARAMETERS, simulate
 
-from cinnflow.config import Network, Training
+from cinnflow.config import Training
+from cinnflow.config_network import Network
 from cinnflow.store.batch import Batch, place_batch
 from cinnflow.store.description import Description, write_description
 from cinnflow.store.layout import Store

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cinnflow.config import SUMMARY_NETWORKS, ConfigError, ModelFileNetwork, Study, check_study
+from cinnflow.config import ConfigError, Study, check_study
+from cinnflow.config_network import SUMMARY_NETWORKS, ModelFileNetwork
 from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint, source_fingerprint

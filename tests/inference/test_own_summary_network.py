@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import cinnflow as cf
-from cinnflow.config import ConfigError, Network
+from cinnflow.config import ConfigError
+from cinnflow.config_network import Network
 from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
 from cinnflow.networks.from_config import build_networks
 from cinnflow.plan import Plan

@@ -7,12 +7,13 @@ import pytest
 from conjugate_gaussian import exact_log_prob, simulate
 
 from cinnflow import config
+from cinnflow.config_network import Network
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.store.reader import Simulations
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.fit import fit
 
-NETWORK = config.Network(
+NETWORK = Network(
     summary={"type": "deep_set", "units": 16, "summary_dim": 4}, inference={"num_coupling_layers": 2, "units": 16}
 )
 SIMULATIONS = simulate(1024, np.random.default_rng(0))

@@ -8,6 +8,7 @@ import tensorflow as tf
 from conjugate_gaussian import exact_log_prob, simulate
 
 from cinnflow import config
+from cinnflow.config_network import Network
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.prior import Prior
 from cinnflow.simulation.simulator import Simulator
@@ -104,7 +105,7 @@ def test_standardization_and_validation_have_what_there_is_room_for(stored):
 
 
 def test_a_fit_to_what_does_not_fit_into_memory_is_as_good_and_the_same_again(stored):
-    network = config.Network(
+    network = Network(
         summary={"type": "deep_set", "units": 16, "summary_dim": 4}, inference={"num_coupling_layers": 2, "units": 16}
     )
     training = config.Training(regime="offline", epochs=25, batch_size=32, learning_rate=5e-3)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import keras
 
-from cinnflow import config
+from cinnflow.config import ConfigError
+from cinnflow.config_network import InferenceNetwork, ModelFileNetwork, Network
 from cinnflow.networks.deep_set import DeepSet
 from cinnflow.networks.invertible_network import InvertibleNetwork
 from cinnflow.networks.mlp import child_seeds
@@ -17,7 +18,7 @@ _SUMMARY = {"deep_set": DeepSet, "set_transformer": SetTransformer, "time_series
 
 
 def build_networks(
-    network: config.Network, num_params: int, seed: int, own_summary: Callable[..., keras.Layer] | None = None
+    network: Network, num_params: int, seed: int, own_summary: Callable[..., keras.Layer] | None = None
 ) -> tuple[InvertibleNetwork, keras.Layer | None]:
     """The inference network that a configuration asks for, and its summary network or None.
 
@@ -45,26 +46,26 @@ def build_networks(
     summary = network.summary
     if summary.type == "none":
         return inference_net, None
-    if isinstance(summary, config.ModelFileNetwork):
+    if isinstance(summary, ModelFileNetwork):
         return inference_net, _own(summary, own_summary)
     return inference_net, _SUMMARY[summary.type](**summary.model_dump(exclude={"type"}), seed=summary_seed)
 
 
-def _own(summary: config.ModelFileNetwork, make: Callable[..., keras.Layer] | None) -> keras.Layer:
+def _own(summary: ModelFileNetwork, make: Callable[..., keras.Layer] | None) -> keras.Layer:
     if make is None:
-        raise config.ConfigError(f"network.summary.type: {summary.type} takes the class of the model file")
+        raise ConfigError(f"network.summary.type: {summary.type} takes the class of the model file")
     try:
         layer = make(**summary.settings)
     except (TypeError, ValueError) as error:
-        raise config.ConfigError(f"network.summary: {summary.type} does not take its settings: {error}") from error
+        raise ConfigError(f"network.summary: {summary.type} does not take its settings: {error}") from error
     if not isinstance(layer, keras.Layer):
-        raise config.ConfigError(
+        raise ConfigError(
             f"network.summary.type: {summary.type} must give a Keras layer, and gave a {type(layer).__name__}"
         )
     return layer
 
 
-def _coupling_settings(inference: config.InferenceNetwork) -> dict:
+def _coupling_settings(inference: InferenceNetwork) -> dict:
     penalty = inference.kernel_regularizer
     affine = {
         "num_dense": inference.num_dense,

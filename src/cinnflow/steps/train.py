@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cinnflow.config import ModelFileNetwork, Network, Training
+from cinnflow.config import Training
+from cinnflow.config_network import ModelFileNetwork, Network
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say

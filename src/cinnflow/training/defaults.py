@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cinnflow import config
+from cinnflow.config import Training
+from cinnflow.config_network import Network
 
 UPDATES = 6400
 """Updates that a fit to stored simulations takes at least, within the limits on its passes over them."""
@@ -21,7 +22,7 @@ PLENTY = 100_000
 """Simulations from which on a network of the usual size does not learn them by heart."""
 
 
-def complete_training(training: config.Training, simulations: int) -> config.Training:
+def complete_training(training: Training, simulations: int) -> Training:
     """The settings with a value for each that the regime uses.
 
     Args:
@@ -52,7 +53,7 @@ def complete_training(training: config.Training, simulations: int) -> config.Tra
     )
 
 
-def complete_network(network: config.Network, training: config.Training, simulations: int) -> config.Network:
+def complete_network(network: Network, training: Training, simulations: int) -> Network:
     """The network with a value for dropout and penalty, by the same arguments as `complete_training`."""
     finite = not training.simulates and simulations < PLENTY
     inference = _filled(

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from cinnflow import config
+from cinnflow.config import Training
+from cinnflow.config_network import Network
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks.from_config import build_networks
 from cinnflow.simulation.generative_model import GenerativeModel
@@ -48,8 +49,8 @@ class Fit:
 def fit(
     source: Simulations | StoredSimulations | GenerativeModel,
     *,
-    network: config.Network,
-    training: config.Training,
+    network: Network,
+    training: Training,
     seed: int,
     own_summary: Callable[..., keras.Layer] | None = None,
     warm_start: AmortizedPosterior | None = None,
@@ -127,7 +128,7 @@ def fit(
     return Fit(posterior, history, trainer.ended, streamed)
 
 
-def _fit_simulating(trainer: Trainer, training: config.Training) -> History:
+def _fit_simulating(trainer: Trainer, training: Training) -> History:
     settings = {
         "epochs": training.epochs,
         "iterations_per_epoch": training.iterations_per_epoch,
@@ -140,7 +141,7 @@ def _fit_simulating(trainer: Trainer, training: config.Training) -> History:
     return trainer.train_experience_replay(buffer_capacity=training.buffer_capacity, **settings)
 
 
-def _fit_in_memory(trainer: Trainer, simulations: Simulations, training: config.Training, seed: int) -> History:
+def _fit_in_memory(trainer: Trainer, simulations: Simulations, training: Training, seed: int) -> History:
     _check_finite(simulations)
     held_out = _held_out(len(simulations.theta), training.validation_share, seed)
     return trainer.train_offline(
@@ -153,7 +154,7 @@ def _fit_in_memory(trainer: Trainer, simulations: Simulations, training: config.
 
 
 def _fit_streamed(
-    trainer: Trainer, simulations: StoredSimulations, training: config.Training, room: int, seed: int
+    trainer: Trainer, simulations: StoredSimulations, training: Training, room: int, seed: int
 ) -> History:
     posterior = trainer.amortizer
     held_out = _held_out(len(simulations), training.validation_share, seed)
