@@ -10,14 +10,16 @@ include: "workflow/rules/common.smk"
 # beside it, so that one that is missing is noticed even where everything after it is up to date.
 rule all:
     input:
-        [PLAN.status_chunks(split) for split in PLAN.splits],
-        PLAN.newest_fits,
-        lambda wildcards: rules.report.input,
+        settled(lambda wildcards: [chunk for split in PLAN.splits for chunk in PLAN.status_chunks(split)]),
+        settled(lambda wildcards: [PLAN.manifest_path(split) for split in PLAN.splits]),
+        settled(lambda wildcards: [*PLAN.newest_fits, *PLAN.histories]),
+        lambda wildcards: [*OF_DIAGNOSTICS, *OF_OBSERVATIONS],
         PLAN.report,
     localrule: True
 
 
 include: "workflow/rules/simulate.smk"
+include: "workflow/rules/propose.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/diagnose.smk"
 include: "workflow/rules/infer.smk"

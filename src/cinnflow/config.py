@@ -13,8 +13,10 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
+    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -32,10 +34,23 @@ class ConfigError(PlainError, ValueError):
     """A configuration that cannot be used; the message names each key, what it got and what it takes."""
 
 
-OF_RUNNING = ("rounds", "per_round", "threads", "timeout", "attempts", "keep_failed")
+OF_RUNNING = ("rounds", "per_round", "threads", "timeout", "attempts", "keep_failed", "proposal", "observation")
 """Settings of simulations that are run here; those of a file are all there, and nothing runs."""
 
 SOURCE_BATCH_SIZE = 1024
+
+
+class RoundsWithStop(Section):
+    """Rounds that go on for as long as they pay."""
+
+    max: PositiveInt = Field(description="the most rounds")
+    stop_below: PositiveFloat = Field(
+        description="nats per parameter by which the held-out log density must rise in a round for another to follow"
+    )
+
+
+def _kind_of_rounds(rounds: Any) -> str:
+    return "with_stop" if isinstance(rounds, dict | RoundsWithStop) else "number"
 
 
 class Simulations(Section):
@@ -46,8 +61,13 @@ class Simulations(Section):
         description="an HDF5 or NPZ file of simulations made elsewhere, instead of running any; its last `test` rows "
         "are held out, the others are round-0",
     )
-    rounds: PositiveInt = Field(
-        2, description="rounds of simulations; each adds to the ones before (regimes rounds and offline)"
+    rounds: Annotated[
+        Annotated[PositiveInt, Tag("number")] | Annotated[RoundsWithStop, Tag("with_stop")],
+        Discriminator(_kind_of_rounds),
+    ] = Field(
+        2,
+        description="rounds of simulations; each adds to the ones before (regimes rounds and offline). With max and "
+        "stop_below (regime rounds): as many as pay",
     )
     per_round: PositiveInt = Field(2048, description="simulations in a round (rounded up to whole batches; likewise)")
     batch_size: PositiveInt = Field(
@@ -61,6 +81,29 @@ class Simulations(Section):
     keep_failed: Count = Field(
         0, description="working folders of failed simulations to keep beside the store, of each split"
     )
+    proposal: Literal["prior", "truncated"] = Field(
+        "prior",
+        description="where parameters of later rounds come from: the prior, or (regime rounds) the prior truncated to "
+        "where the fit to the rounds before sees the posterior of one observation",
+    )
+    observation: str | None = Field(
+        None, description="that observation: a name of `observations`, or the path of a file (truncated)"
+    )
+
+    @property
+    def most_rounds(self) -> int:
+        """How many rounds there may be."""
+        return self.rounds.max if isinstance(self.rounds, RoundsWithStop) else self.rounds
+
+    @property
+    def stop_below(self) -> float | None:
+        """Gain of a round, in nats per parameter, below which none follows; None where their number is fixed."""
+        return self.rounds.stop_below if isinstance(self.rounds, RoundsWithStop) else None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether later rounds come from the truncated prior."""
+        return self.proposal == "truncated"
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +118,14 @@ class Simulations(Section):
         if info.data.get("source") is not None:
             raise ValueError("no value beside simulations.source, since no simulation is run")
         return value
+
+    @model_validator(mode="after")
+    def _an_observation_tells_where_to_truncate(self) -> Simulations:
+        if self.truncated and self.observation is None:
+            raise ValueError("an observation beside proposal: truncated, which says where the prior is truncated")
+        if self.observation is not None and not self.truncated:
+            raise ValueError("an observation beside proposal: truncated alone; with the prior it has no effect")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_settings_of_running(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -200,10 +251,16 @@ class Study(Section):
 
     @field_validator("training")
     @classmethod
-    def _training_makes_no_simulations_beside_a_source(cls, training: Training, info: ValidationInfo) -> Training:
+    def _training_goes_with_the_simulations(cls, training: Training, info: ValidationInfo) -> Training:
         simulations = info.data.get("simulations")
         if training.simulates and simulations is not None and simulations.source is not None:
             raise ValueError("the regime rounds or offline beside simulations.source, since no simulation is run")
+        if simulations is not None and training.regime != "rounds":
+            for key, chained in (("proposal", simulations.truncated), ("rounds", simulations.stop_below is not None)):
+                if chained:
+                    raise ValueError(
+                        f"the regime rounds beside this simulations.{key}, which asks for a fit after each round"
+                    )
         return training
 
     @field_validator("study")

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Tag
 
-Variant = tuple[str | None, type[BaseModel]]
-"""A section, and the tag that chooses it where there are several."""
+Variant = tuple[str | None, type[BaseModel] | None]
+"""A section, or None for a plain value, and the tag that chooses it where there are several."""
 
 
 def in_words(mistake: dict[str, Any], root: type[BaseModel]) -> str:
@@ -26,9 +26,10 @@ def in_words(mistake: dict[str, Any], root: type[BaseModel]) -> str:
         if chosen := [variant for variant in variants if variant[0] == key]:
             variants = chosen
             continue
-        takes = {name for _, section in variants for name in section.model_fields}
+        sections = [section for _, section in variants if section is not None]
+        takes = {name for section in sections for name in section.model_fields}
         path.append(key)
-        variants = [inner for _, section in variants for inner in _variants(section, key)]
+        variants = [inner for section in sections for inner in _variants(section, key)]
     where = ".".join(path)
     if mistake["type"] == "extra_forbidden":
         near = difflib.get_close_matches(path[-1], sorted(takes), n=1)
@@ -40,7 +41,7 @@ def in_words(mistake: dict[str, Any], root: type[BaseModel]) -> str:
 
 
 def _variants(section: type[BaseModel], key: str) -> list[Variant]:
-    """The sections that may stand under a key, each with its tag."""
+    """What may stand under a key: sections, each with its tag, and tagged values."""
     if key not in section.model_fields:
         return []
     waiting: list[tuple[str | None, Any]] = [(None, section.model_fields[key].annotation)]
@@ -49,6 +50,8 @@ def _variants(section: type[BaseModel], key: str) -> list[Variant]:
         tag, annotation = waiting.pop()
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             found.append((tag, annotation))
+        elif tag is not None and isinstance(annotation, type):
+            found.append((tag, None))
         tag = next((mark.tag for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, Tag)), tag)
         waiting += [(tag, inner) for inner in getattr(annotation, "__args__", ())]
     return found

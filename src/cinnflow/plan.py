@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,13 @@ from cinnflow.config import ConfigError, Study, check_study
 from cinnflow.config_network import SUMMARY_NETWORKS, ModelFileNetwork
 from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
-from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint, source_fingerprint
+from cinnflow.store.fingerprint import (
+    Fingerprint,
+    code_digest,
+    fingerprint,
+    source_fingerprint,
+    truncated_fingerprint,
+)
 from cinnflow.store.layout import Store, StoreError
 from cinnflow.store.manifest import Manifest, read_manifest
 from cinnflow.store.source import Source, open_source
@@ -47,6 +56,13 @@ class Plan:
         for name, path in study.observations.items():
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
+        around = study.simulations.observation
+        if around is not None and around not in study.observations and not Path(around).is_file():
+            names = ", ".join(study.observations) or "there are none"
+            raise ConfigError(
+                f"{source}: simulations.observation: got {around!r}; takes a name of `observations` ({names}), or the "
+                "path of a file that exists"
+            )
         model = load_model(study.model, study.model_options)
         own = study.network.summary
         if isinstance(own, ModelFileNetwork) and not callable(getattr(model.module, own.type, None)):
@@ -87,20 +103,81 @@ class Plan:
 
     @property
     def store(self) -> Store:
-        """The store of the study's simulations."""
+        """The store of the study's simulations from the whole prior, and of those made elsewhere."""
         return Store(STORES / f"{self.fingerprint.store_name}.zarr")
+
+    def store_of(self, split: str) -> Store:
+        """The store that a split stands in: with truncated proposals, one for each round from round 1 on.
+
+        The test split stands in that of the last round, whose posterior it tests.
+        """
+        number = _round_number(self.rounds[-1] if split == "test" and self.rounds else split)
+        if not self.study.simulations.truncated or number == 0:
+            return self.store
+        return Store(STORES / f"{self.fingerprint_of(number).store_name}.zarr")
+
+    @property
+    def stores(self) -> list[Store]:
+        """All stores of the study's splits."""
+        return list(dict.fromkeys(self.store_of(split) for split in self.splits))
+
+    @property
+    def around(self) -> Path:
+        """The file of the observation that proposals are truncated around."""
+        name = self.study.simulations.observation
+        assert name is not None
+        return Path(self.study.observations.get(name, name))
+
+    def fingerprint_of(self, round_number: int) -> Fingerprint:
+        """What simulations of a round mean whose parameters come from the truncated prior."""
+        return truncated_fingerprint(self.fingerprint, round_number, self._shaping)
+
+    @cached_property
+    def _shaping(self) -> dict[str, Any]:
+        """What the fits depend on, beside simulations, that truncate the prior."""
+        return {
+            "observation": [hashlib.sha256(self.around.read_bytes()).hexdigest(), self.code("read_observation")],
+            # Defaults are left out, so that one that is new or changed costs no simulation.
+            "network": [self.study.network.model_dump(exclude_defaults=True), self.own_code],
+            "training": self.study.training.model_dump(exclude_defaults=True),
+            "per_round": self.simulations("round-0"),
+        }
 
     @property
     def rounds(self) -> list[str]:
-        """Names of the splits that are trained on; none where training simulates by itself."""
+        """Names of the splits that are trained on; none where training simulates by itself.
+
+        Where rounds stop once they no longer pay, those that are known to be wanted so far.
+        """
         if self.source:
             return ["round-0"]
-        rounds = 0 if self.study.training.simulates else self.study.simulations.rounds
-        return [f"round-{number}" for number in range(rounds)]
+        if self.study.training.simulates:
+            return []
+        known, most = 0, self.study.simulations.most_rounds
+        while known < most and self.goes_on_after(known - 1):
+            known += 1
+        return [f"round-{number}" for number in range(known)]
+
+    def assessed(self, round_number: int) -> bool:
+        """Whether a round's gain decides on whether another one follows."""
+        return (
+            self.study.simulations.stop_below is not None and 0 < round_number < self.study.simulations.most_rounds - 1
+        )
+
+    def gain_path(self, round_number: int) -> Path:
+        """Where it stands whether a round has gained enough for another one to follow."""
+        return self.folder / "fit" / f"round-{round_number}" / "gain.json"
+
+    def goes_on_after(self, round_number: int) -> bool:
+        """Whether another round follows, where there may be more of them."""
+        if not self.assessed(round_number):
+            return True
+        path = self.gain_path(round_number)
+        return path.exists() and bool(json.loads(path.read_text())["another_round"])
 
     @property
     def splits(self) -> list[str]:
-        """Names of all splits that come from the prior."""
+        """Names of all splits."""
         return [*self.rounds, "test"]
 
     @property
@@ -145,7 +222,7 @@ class Plan:
 
     def status_chunks(self, split: str) -> list[Path]:
         """Commit records of the batches that the study wants of a split."""
-        folder = self.store.path / split / "status/c"
+        folder = self.store_of(split).path / split / "status/c"
         return [folder / str(batch) for batch in range(self.batches(split))]
 
     def manifest_path(self, split: str) -> Path:
@@ -161,7 +238,7 @@ class Plan:
             manifest = read_manifest(path)
         except StoreError:
             return None
-        wanted = (self.store.name, self.batches(split), self.study.simulations.batch_size)
+        wanted = (self.store_of(split).name, self.batches(split), self.study.simulations.batch_size)
         return manifest if (manifest.store, manifest.batches, manifest.batch_size) == wanted else None
 
     def read(self, split: str) -> Manifest:
@@ -174,7 +251,7 @@ class Plan:
             return []
         size = self.study.simulations.batch_size
         wanted = {"test": self.study.simulations.test}
-        if self.rounds:
+        if not self.study.training.simulates:
             wanted["per_round"] = self.study.simulations.per_round
         return [
             f"simulations.{key}: {value} is rounded up to {math.ceil(value / size) * size}, whole batches of {size}"
@@ -188,12 +265,14 @@ class Plan:
         Raises:
             ConfigError: saying what to set.
         """
-        begun, asked = self.store.batch_size(), self.study.simulations.batch_size
-        if begun is not None and begun != asked:
-            raise ConfigError(
-                f"simulations.batch_size: got {asked}, but {self.store.path} already holds batches of {begun}: "
-                f"set simulations.batch_size: {begun} to go on with it (the size changes no result)"
-            )
+        asked = self.study.simulations.batch_size
+        for store in self.stores:
+            begun = store.batch_size()
+            if begun is not None and begun != asked:
+                raise ConfigError(
+                    f"simulations.batch_size: got {asked}, but {store.path} already holds batches of {begun}: "
+                    f"set simulations.batch_size: {begun} to go on with it (the size changes no result)"
+                )
 
     @property
     def predictive_batch_size(self) -> int:
@@ -217,6 +296,11 @@ class Plan:
         return summary.type if isinstance(summary, ModelFileNetwork) else None
 
     @property
+    def own_code(self) -> str:
+        """Digest of the code of such a summary network; empty for one of this package."""
+        return self.code(self.own_network) if self.own_network else ""
+
+    @property
     def meaning(self) -> dict[str, Any]:
         """The configuration without what says only how simulations are run: what the report shows and depends on."""
         config = self.study.model_dump()
@@ -235,3 +319,7 @@ class Plan:
     def code(self, *names: str) -> str:
         """Digest of what these functions or values of the model file are; no simulation depends on them."""
         return code_digest(self.model.path, names)
+
+
+def _round_number(split: str) -> int:
+    return int(split.removeprefix("round-")) if split.startswith("round-") else 0

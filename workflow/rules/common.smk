@@ -11,6 +11,8 @@ from snakemake.settings.enums import RerunTrigger
 from cinnflow.errors import PlainError
 from cinnflow.plan import Plan
 from cinnflow.steps.lock import Lock, Locked
+from cinnflow.store.layout import Store
+from cinnflow.store.proposal import region_path, theta_path
 
 # The steps run the library that stands beside the rules, in the Python that runs snakemake.
 SRC = Path(workflow.basedir) / "src"
@@ -39,6 +41,20 @@ LOCK = Lock(PLAN.folder)
 def as_json(value):
     """Settings as one word of a command line, and as one parameter that Snakemake compares."""
     return json.dumps(value, sort_keys=True)
+
+
+def settled(function):
+    """An input or a parameter that depends on how many rounds there are: waits until that is known."""
+
+    def of(wildcards):
+        for number in range(PLAN.study.simulations.most_rounds):
+            if PLAN.assessed(number):
+                checkpoints.assess.get(round=str(number))
+            if not PLAN.goes_on_after(number):
+                break
+        return function(wildcards)
+
+    return of if PLAN.study.simulations.stop_below is not None else function
 
 
 onstart:

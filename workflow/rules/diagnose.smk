@@ -33,7 +33,7 @@ for diagnostic in OF_DRAWS:
 
 rule losses:
     input:
-        histories=PLAN.histories,
+        histories=settled(lambda wildcards: PLAN.histories),
         module=MODULES / "losses.py",
     output:
         table=f"{PLAN.folder}/diagnostics/losses.csv",
@@ -42,7 +42,7 @@ rule losses:
         ),
     params:
         settings=as_json(SETTINGS["losses"]),
-        histories=[str(history) for history in PLAN.histories],
+        histories=settled(lambda wildcards: [str(history) for history in PLAN.histories]),
     log:
         f"{PLAN.folder}/logs/losses.log",
     localrule: True
@@ -53,7 +53,7 @@ rule losses:
 
 rule failures:
     input:
-        manifests=[PLAN.manifest_path(split) for split in PLAN.splits],
+        manifests=settled(lambda wildcards: [PLAN.manifest_path(split) for split in PLAN.splits]),
         module=MODULES / "failures.py",
     output:
         table=f"{PLAN.folder}/diagnostics/failures.csv",
@@ -61,7 +61,7 @@ rule failures:
             f"{PLAN.folder}/diagnostics/failures.png", caption="../report/failures.rst", category="Diagnostics"
         ),
     params:
-        splits=PLAN.splits,
+        splits=settled(lambda wildcards: PLAN.splits),
     log:
         f"{PLAN.folder}/logs/failures.log",
     localrule: True

@@ -12,14 +12,14 @@ def observation_file(wildcards):
 rule infer:
     input:
         manifest=PLAN.manifest_path(PLAN.prior_split),
-        fits=PLAN.newest_fits,
+        fits=settled(lambda wildcards: PLAN.newest_fits),
         observation=observation_file,
     output:
         draws=f"{OBSERVATIONS}/{{observation}}/draws.nc",
         table=f"{OBSERVATIONS}/{{observation}}/summary.csv",
     params:
         observation=observation_file,
-        fits=[str(fit) for fit in PLAN.newest_fits],
+        fits=settled(lambda wildcards: [str(fit) for fit in PLAN.newest_fits]),
         draws=PLAN.study.posterior.draws,
         draws_in_all=PLAN.study.posterior.draws_in_all,
         prior_predictive=PRIOR_PREDICTIVE,

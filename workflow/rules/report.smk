@@ -4,16 +4,18 @@ if not PLAN.source:
     PER_OBSERVATION += ["predictive.csv", "predictive.png", "prior_predictive.png"]
 if PLAN.model.alternative_priors:
     PER_OBSERVATION += ["sensitivity.csv", "sensitivity.png"]
+OF_DIAGNOSTICS = expand(f"{PLAN.folder}/diagnostics/{{name}}.{{suffix}}", name=DIAGNOSTICS, suffix=["csv", "png"])
+OF_OBSERVATIONS = expand(
+    f"{OBSERVATIONS}/{{observation}}/{{file}}", observation=PLAN.study.observations, file=PER_OBSERVATION
+)
 
 
 rule report:
     input:
-        diagnostics=expand(f"{PLAN.folder}/diagnostics/{{name}}.{{suffix}}", name=DIAGNOSTICS, suffix=["csv", "png"]),
-        observations=expand(
-            f"{OBSERVATIONS}/{{observation}}/{{file}}", observation=PLAN.study.observations, file=PER_OBSERVATION
-        ),
-        manifests=[PLAN.manifest_path(split) for split in PLAN.splits],
-        histories=PLAN.histories,
+        diagnostics=OF_DIAGNOSTICS,
+        observations=OF_OBSERVATIONS,
+        manifests=settled(lambda wildcards: [PLAN.manifest_path(split) for split in PLAN.splits]),
+        histories=settled(lambda wildcards: PLAN.histories),
         readme=PLAN.readme or [],
     output:
         report=report(PLAN.report, caption="../report/report.rst", category="Report"),

@@ -6,7 +6,8 @@ from snakemake.jobs import Job
 SIMULATIONS = PLAN.study.simulations
 MODEL = PLAN.model_path
 MODEL_OPTIONS = as_json(PLAN.study.model_options)
-BATCHES = as_json({split: PLAN.batches(split) for split in PLAN.splits})
+ROUNDS = [f"round-{number}" for number in range(SIMULATIONS.most_rounds)]
+BATCHES = as_json({split: PLAN.batches(split) for split in (PLAN.splits if PLAN.source else [*ROUNDS, "test"])})
 TIMEOUT = as_json(SIMULATIONS.timeout)
 # What every batch's command has in common, as one text: to format it word by word for each took a tenth of a plan's time.
 BATCH_OPTIONS = (
@@ -40,6 +41,8 @@ Job.cleanup = keep_records(Job.cleanup)
 
 
 rule simulate:
+    input:
+        lambda wildcards: parameters(wildcards),
     output:
         record("results/simulations/{store}.zarr/{split}/status/c/{batch}"),
     wildcard_constraints:
@@ -89,22 +92,28 @@ def refused(wildcards):
     return manifest is not None and manifest.failed_share > SIMULATIONS.max_failed
 
 
+def of_split(function):
+    """An input or a parameter of a split. With truncated proposals, that of the test split waits for the last round."""
+    last = settled(function) if SIMULATIONS.truncated else function
+    return lambda wildcards: (last if wildcards.split == "test" else function)(wildcards)
+
+
 rule seal:
     input:
-        unsealed,
+        of_split(unsealed),
     output:
         f"{PLAN.folder}/manifest/{{split}}.json",
     params:
-        store=PLAN.store.name,
+        store=of_split(lambda wildcards: PLAN.store_of(wildcards.split).name),
         batches=lambda wildcards: PLAN.batches(wildcards.split),
         batch_size=SIMULATIONS.batch_size,
-        refused=refused,
+        refused=of_split(refused),
     wildcard_constraints:
         split=r"round-\d+|test",
     log:
         f"{PLAN.folder}/logs/seal-{{split}}.log",
     localrule: True
     shell:
-        "{STEP}.seal --store {PLAN.store.path:q} --split {wildcards.split} --batches {params.batches}"
+        "{STEP}.seal --store {STORES}/{params.store:q}.zarr --split {wildcards.split} --batches {params.batches}"
         " --batch-size {params.batch_size} --max-failed {SIMULATIONS.max_failed} --options={OPTIONS:q}"
         " --command {COMMAND:q} --manifest {output:q} 2> {log:q}"

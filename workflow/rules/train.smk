@@ -11,7 +11,7 @@ def rounds_of(wildcards):
     """Splits that a fit is trained on."""
     if not wildcards.stage:
         return PLAN.rounds
-    return PLAN.rounds[: PLAN.rounds.index(wildcards.stage.rstrip("/")) + 1]
+    return ROUNDS[: ROUNDS.index(wildcards.stage.rstrip("/")) + 1]
 
 
 def fit_before(wildcards):
@@ -20,10 +20,17 @@ def fit_before(wildcards):
     return [PLAN.fits(earlier[-1])[int(wildcards.member)]] if earlier else []
 
 
+def learned_store(wildcards):
+    """Name of the store whose region a fit learns; empty where that is the whole prior."""
+    store = PLAN.store_of(rounds_of(wildcards)[-1]).name if wildcards.stage else ""
+    return store if store in TRUNCATED else ""
+
+
 rule train:
     input:
         manifests=lambda wildcards: [PLAN.manifest_path(split) for split in rounds_of(wildcards)],
         before=fit_before,
+        region=lambda wildcards: region(learned_store(wildcards)),
     output:
         fit=f"{PLAN.folder}/fit/{{stage}}member-{{member}}/network.keras",
         history=f"{PLAN.folder}/fit/{{stage}}member-{{member}}/history.csv",
@@ -32,8 +39,9 @@ rule train:
         training=as_json(TRAINING),
         seed=PLAN.study.seed,
         # Where the summary network is a class of the model file, that class's code counts too.
-        code=PLAN.code(PLAN.own_network) if PLAN.own_network else "",
+        code=PLAN.own_code,
         rounds=rounds_of,
+        region=learned_store,
         # Manifests tell what stored simulations mean.
         simulates=PLAN.store.name if PLAN.study.training.simulates else "",
     wildcard_constraints:
@@ -50,20 +58,37 @@ rule train:
     shell:
         "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --meaning {PLAN.store.name:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --network {params.network:q} --training {params.training:q} --seed {params.seed}"
-        " --member {wildcards.member} --warm-start {input.before:q} --threads {threads} --memory {resources.mem_mb}"
+        " --member {wildcards.member} --before {input.before:q} --region={params.region:q} --threads {threads} --memory {resources.mem_mb}"
         " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
+
+
+# Decides on whether another round follows, where the configuration says when they stop.
+checkpoint assess:
+    input:
+        fits=lambda wildcards: PLAN.fits(f"round-{wildcards.round}"),
+    output:
+        gain=f"{PLAN.folder}/fit/round-{{round}}/gain.json",
+    params:
+        stop_below=SIMULATIONS.stop_below,
+    wildcard_constraints:
+        round=r"\d+",
+    log:
+        f"{PLAN.folder}/logs/assess-round-{{round}}.log",
+    localrule: True
+    shell:
+        "{STEP}.assess --fits {input.fits:q} --stop-below {params.stop_below} --gain {output.gain:q} 2> {log:q}"
 
 
 rule draws:
     input:
         manifest=PLAN.manifest_path("test"),
-        fits=PLAN.newest_fits,
+        fits=settled(lambda wildcards: PLAN.newest_fits),
     output:
         # The artifact's zarr.json, which holds a digest of the rest and is written last.
         f"{PLAN.folder}/draws/test.zarr/zarr.json",
     params:
         # Their names too: back at an earlier setting of rounds or regime, its fit is older than these draws.
-        fits=[str(fit) for fit in PLAN.newest_fits],
+        fits=settled(lambda wildcards: [str(fit) for fit in PLAN.newest_fits]),
         draws=PLAN.study.diagnostics.draws,
         seed=PLAN.study.seed,
         code=PLAN.code("derived_quantities"),

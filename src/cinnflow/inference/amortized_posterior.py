@@ -168,9 +168,7 @@ class AmortizedPosterior(keras.Layer):
         """
         prepared = {}
         if "parameters" in configured:
-            u, log_det = self.transform.forward(configured["parameters"])
-            prepared["parameters"] = self._seen(self.parameter_scale(u))
-            prepared["log_det"] = log_det + self.parameter_scale.log_det()
+            prepared["parameters"], prepared["log_det"] = self._prepare_parameters(configured["parameters"])
         if self.summary_scale is not None:
             prepared["summary_conditions"] = self._seen(self.summary_scale(configured["summary_conditions"]))
         if "summary_mask" in configured:
@@ -178,6 +176,10 @@ class AmortizedPosterior(keras.Layer):
         if self.direct_scale is not None:
             prepared["direct_conditions"] = self._seen(self.direct_scale(configured["direct_conditions"]))
         return prepared
+
+    def _prepare_parameters(self, theta) -> tuple[tf.Tensor, tf.Tensor]:
+        u, log_det = self.transform.forward(theta)
+        return self._seen(self.parameter_scale(u)), log_det + self.parameter_scale.log_det()
 
     def _seen(self, standardized: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.clip_by_value(standardized, -_FARTHEST, _FARTHEST), self.compute_dtype)
@@ -234,27 +236,31 @@ class AmortizedPosterior(keras.Layer):
         return draws
 
     def log_prob(self, theta: np.ndarray, data: Data) -> np.ndarray:
-        """log q(θ | data) of one parameter vector for each data set.
+        """log q(θ | data) of one or several parameter vectors for each data set.
 
         Args:
-            theta: parameters (data sets, parameters), on their own scale.
+            theta: parameters (data sets, parameters) or (data sets, n, parameters), on their own scale.
             data: as for `sample`.
 
         Returns:
-            Log-densities (data sets,); −inf outside the bounds.
+            Log-densities (data sets,) or (data sets, n); −inf outside the bounds.
         """
         theta = np.asarray(theta, np.float64)
         configured = self._ready(data)
-        count = _length(configured)
-        if theta.shape != (count, len(self.names)):
+        count, num_params = _length(configured), len(self.names)
+        if theta.ndim not in (2, 3) or (theta.shape[0], theta.shape[-1]) != (count, num_params):
             raise ValueError(
-                f"theta takes one parameter vector for each data set, shape ({count}, {len(self.names)}), "
-                f"got {theta.shape}"
+                f"theta takes one parameter vector for each data set, shape ({count}, {num_params}), or n of them, "
+                f"shape ({count}, n, {num_params}); got {theta.shape}"
             )
-        log_prob = np.empty(count)
-        for part in _parts(configured):
-            log_prob[part] = self._density({"parameters": theta[part], **_rows(configured, part)})
-        return np.where(self.transform.inside(theta), log_prob, -np.inf)
+        each = theta.reshape(count, -1, num_params)
+        log_prob = np.empty(each.shape[:2])
+        for part in _parts(configured, max(1, _ROWS_AT_ONCE // max(1, each.shape[1]))):
+            condition = self._condition_of(_rows(configured, part))
+            for first in range(0, each.shape[1], _ROWS_AT_ONCE):
+                block = slice(first, first + _ROWS_AT_ONCE)
+                log_prob[part, block] = self._density(each[part, block], condition)
+        return np.where(self.transform.inside(theta), log_prob.reshape(theta.shape[:-1]), -np.inf)
 
     log_posterior = log_prob
 
@@ -294,9 +300,10 @@ class AmortizedPosterior(keras.Layer):
         return self.summarize(self.prepare(configured))
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _density(self, configured: dict) -> tf.Tensor:
-        z, log_det = self(configured)
-        return tf.cast(_log_normal(z), tf.float64) + log_det
+    def _density(self, theta: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+        x, log_det_prepared = self._prepare_parameters(theta)
+        z, log_det = self.inference_net(x, condition)
+        return tf.cast(_log_normal(z) + log_det, tf.float64) + log_det_prepared
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _condition_of(self, configured: dict) -> tf.Tensor | None:

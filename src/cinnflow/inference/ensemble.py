@@ -75,7 +75,7 @@ class Ensemble:
         return draws[:, rng.permutation(n_samples)]
 
     def log_prob(self, theta: np.ndarray, data: Data) -> np.ndarray:
-        """log q(θ | data) of the mixture: theta (data sets, parameters) to (data sets,)."""
+        """log q(θ | data) of the mixture, for one or several parameter vectors a data set, as of a member."""
         each = np.stack([member.log_prob(theta, data) for member in self.members])
         return logsumexp(each, axis=0) - np.log(len(self.members))
 

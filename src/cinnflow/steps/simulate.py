@@ -14,6 +14,7 @@ from cinnflow.store.fingerprint import Fingerprint, fingerprint
 from cinnflow.store.layout import Store
 from cinnflow.store.manifest import withdraw_stale
 from cinnflow.store.progress import progress_line
+from cinnflow.store.proposal import read_proposal, read_theta
 
 
 def main() -> None:
@@ -61,10 +62,13 @@ def load_unedited(args: argparse.Namespace, store_name: str) -> tuple[Model, Fin
 
 def _simulate(args: argparse.Namespace) -> None:
     store = Store(args.store)
-    model, meaning = load_unedited(args, store.name)
+    proposal = read_proposal(store)
+    model, meaning = load_unedited(args, proposal.prior if proposal else store.name)
+    parts = proposal.fingerprint if proposal else meaning.parts
     batch = Batch(store, args.split, args.batch, args.batch_size)
     limits = Limits(args.threads, args.timeout, args.attempts, args.keep_failed)
-    run_batch(batch, model.generative, args.seed, meaning.parts, limits)
+    theta = read_theta(store, batch.split, batch.indices) if proposal else None
+    run_batch(batch, model.generative, args.seed, parts, limits, theta)
     for path in withdraw_stale(store.path.parent.parent, batch):
         say(
             f"cinnflow: {batch.split}, batch {batch.number} came out differently than when {path} was written, which "

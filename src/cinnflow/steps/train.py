@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
-from cinnflow.store.layout import place
+from cinnflow.store.layout import Store, place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.progress import duration
 from cinnflow.store.stored_simulations import StoredSimulations
@@ -47,7 +48,8 @@ def main() -> None:
     parser.add_argument("--training", type=Training.model_validate_json, required=True, help="likewise")
     parser.add_argument("--seed", type=int, required=True, help="of the study")
     parser.add_argument("--member", type=int, required=True, help="which member of the ensemble")
-    parser.add_argument("--warm-start", type=Path, nargs="*", default=[], help="the fit of the round before")
+    parser.add_argument("--before", type=Path, nargs="*", default=[], help="the fit of the round before")
+    parser.add_argument("--region", default="", help="name of the store whose region is learned; empty: all there is")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--memory", type=int, required=True, help="megabytes that the job may use")
     parser.add_argument("--fit", type=Path, required=True, help="the .keras file to write")
@@ -57,17 +59,16 @@ def main() -> None:
 
 def _train(args: argparse.Namespace) -> None:
     source: GenerativeModel | StoredSimulations
+    manifests = [read_manifest(path) for path in args.manifests]
     if args.training.simulates:
         source = load_unedited(args, args.meaning)[0].generative
-        training = complete_training(args.training, 0)
-        what = training.regime
+        count = 0
     else:
-        source = StoredSimulations(args.stores, [read_manifest(path) for path in args.manifests])
-        training = complete_training(args.training, len(source))
-        what = f"{len(source)} simulations"
+        source = StoredSimulations(args.stores, manifests)
+        count = len(source)
 
     summary = args.network.summary
-    # It must be known before a posterior that has it is loaded for a warm start.
+    # It must be known before a posterior that has it is loaded.
     own = getattr(import_model(args.model), summary.type) if isinstance(summary, ModelFileNetwork) else None
 
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
@@ -80,6 +81,15 @@ def _train(args: argparse.Namespace) -> None:
 
     device = use_device(args.threads)
     log.info("training on %s", device)
+    if args.region:
+        from cinnflow.inference.region import read_region
+
+        region = read_region(Store(args.stores / f"{args.region}.zarr"))
+        source = StoredSimulations(args.stores, manifests, inside=region.inside)
+        log.info("%d of %d simulations lie in the region of the last round", len(source), count)
+        count = len(source)
+    training = complete_training(args.training, count)
+    what = training.regime if args.training.simulates else f"{count} simulations"
     name = " ".join(args.fit.parent.parts[-2:]).replace("-", " ").removeprefix("fit ")
     seed = int(np.random.SeedSequence([args.seed, args.member]).generate_state(1)[0])
     if own is not None:
@@ -89,13 +99,16 @@ def _train(args: argparse.Namespace) -> None:
     # Beside the fit: Snakemake deletes what a rule declares when it runs a killed job again.
     checkpoints = args.fit.with_name(".checkpoints")
     watch = _Watch(name, training.epochs, args.history)
+    before = AmortizedPosterior.load(args.before[0]) if args.before else None
     found = fit(
         source,
         network=args.network,
         training=training,
         seed=seed,
         own_summary=own,
-        warm_start=AmortizedPosterior.load(args.warm_start[0]) if args.warm_start else None,
+        # A region is narrower than what the fit before was scaled to: its network starts anew.
+        warm_start=None if args.region else before,
+        before=before,
         memory=memory_limit(args.memory),
         # They share the cores with the training, which waits for them where they are slow.
         workers=min(args.threads, default_workers(source)),
@@ -111,6 +124,7 @@ def _train(args: argparse.Namespace) -> None:
         "settings": training.model_dump(exclude_none=True, exclude={"ensemble"}),
         "ended": f"after epoch {epochs}: {found.ended}",
         "streamed": found.streamed,
+        "gain": found.gain and asdict(found.gain),
     }
     place(args.fit.with_name("training.json"), json.dumps(about, indent=1).encode(), args.fit.with_suffix(".temporary"))
     found.posterior.save(args.fit)

@@ -19,6 +19,9 @@ from cinnflow.simulation.model_file import Model, ModelError
 from cinnflow.store.description import SOURCE
 from cinnflow.store.source import Source
 
+PROPOSAL = "proposal: "
+"""What the parts begin with that tell what a truncated prior depends on."""
+
 _DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "__import__", "importlib", "getattr"}
 """Names through which code may reach what no static reading shows: where it uses them, all of the file counts."""
 
@@ -76,6 +79,18 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
             ) from error
     parts["seed"] = str(seed)
     return Fingerprint(model.name, dict(sorted(parts.items())))
+
+
+def truncated_fingerprint(prior: Fingerprint, round_number: int, shaping: Mapping[str, Any]) -> Fingerprint:
+    """The fingerprint of simulations whose parameters come from the prior as the fits before have truncated it.
+
+    Args:
+        prior: the fingerprint of the simulations from the whole prior.
+        round_number: which round.
+        shaping: what these fits depend on beside the simulations, by name: plain values.
+    """
+    parts = {f"{PROPOSAL}{name}": _sha(json.dumps(value, sort_keys=True)) for name, value in shaping.items()}
+    return Fingerprint(prior.model, {**prior.parts, **parts, f"{PROPOSAL}round": str(round_number)})
 
 
 def source_fingerprint(source: Source, held_out: int) -> Fingerprint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.chunks import checksum, decode_numbers
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import CHECKSUM_BYTES, SEED, STATUS, ArraySpec, Store, StoreError
+from cinnflow.store.layout import CHECKSUM_BYTES, SEED, STATUS, ArraySpec, Store, StoreError, theta_spec
 from cinnflow.store.manifest import Manifest, changed_chunk
 from cinnflow.store.reader import Simulations, simulations_of
 
@@ -21,17 +21,24 @@ class StoredSimulations:
 
     Args:
         folder: where stores stand.
-        manifests: the study's manifests of the splits.
+        manifests: the study's manifests of the splits, which may be of several stores of the same model.
+        inside: whether parameters (n, parameters) lie where simulations are wanted (n,); by default everywhere.
 
     Raises:
         StoreError: here and on reading, when the store is not there, or its bytes are not those of a manifest.
     """
 
-    def __init__(self, folder: Path, manifests: Sequence[Manifest]) -> None:
-        self._store = Store(folder / f"{manifests[0].store}.zarr")
-        description = read_description(self._store)
+    def __init__(
+        self,
+        folder: Path,
+        manifests: Sequence[Manifest],
+        inside: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
+        self._folder = folder
+        store = Store(folder / f"{manifests[0].store}.zarr")
+        description = read_description(store)
         if description is None:
-            raise StoreError(f"there is no store {self._store.path}: start snakemake again, which makes it")
+            raise StoreError(f"there is no store {store.path}: start snakemake again, which makes it")
         self.names = description.parameters
         self.lower, self.upper = description.bounds
         self._description = description
@@ -41,6 +48,14 @@ class StoredSimulations:
         self._checksums: dict[Path, bytes] = {}
         """Of the chunks that were found to be what was sealed."""
         self._ok = [self._read(STATUS, manifest, batch) == Status.OK for manifest, batch in self._chunks]
+        self.numbers = np.arange(sum(np.count_nonzero(ok) for ok in self._ok))
+        """Number of each simulation among all that succeeded, wanted or not (simulations,)."""
+        if inside is not None:
+            theta = theta_spec(len(self.names))
+            wanted = [inside(self._read(theta, *chunk)[ok]) for chunk, ok in zip(self._chunks, self._ok, strict=True)]
+            for ok, found in zip(self._ok, wanted, strict=True):
+                ok[ok] = found
+            self.numbers = np.flatnonzero(np.concatenate(wanted))
         self.starts = np.concatenate([[0], np.cumsum([np.count_nonzero(ok) for ok in self._ok])])
         """Number of the first simulation of each chunk, and after the last the number of simulations."""
 
@@ -77,7 +92,7 @@ class StoredSimulations:
         return Simulations.concatenated([self.read(chunk) for chunk in range(self.chunks)])
 
     def _read(self, spec: ArraySpec, manifest: Manifest, batch: int) -> np.ndarray:
-        path = self._store.chunk(manifest.split, spec, batch)
+        path = Store(self._folder / f"{manifest.store}.zarr").chunk(manifest.split, spec, batch)
         chunk = path.read_bytes() if path.exists() else b""
         content, known = chunk[:-CHECKSUM_BYTES], self._checksums.get(path)
         if known is None:

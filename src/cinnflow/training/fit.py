@@ -38,12 +38,27 @@ class Fit:
         history: its epochs.
         ended: why it came to its end.
         streamed: whether simulations were read while it trained, as they do not fit into memory.
+        gain: what it has gained over the fit before; None without one.
     """
 
     posterior: AmortizedPosterior
     history: History
     ended: str
     streamed: bool
+    gain: Gain | None
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how much the log density of the parameters of simulations held out is higher than in the fit before.
+
+    Args:
+        nats_per_parameter: the mean over these simulations.
+        standard_error: of that mean.
+    """
+
+    nats_per_parameter: float
+    standard_error: float
 
 
 def fit(
@@ -54,6 +69,7 @@ def fit(
     seed: int,
     own_summary: Callable[..., keras.Layer] | None = None,
     warm_start: AmortizedPosterior | None = None,
+    before: AmortizedPosterior | None = None,
     memory: int | None = None,
     workers: int | None = None,
     history_path: str | Path | None = None,
@@ -70,6 +86,7 @@ def fit(
             the same weights on one machine with the same number of threads.
         own_summary: what gives the summary network, where `network` names a class of the model file.
         warm_start: a posterior for the same parameters and data from which training goes on.
+        before: the posterior of the round before, which the new one is compared with; it may be `warm_start`.
         memory: bytes that may be used; stored simulations that do not fit are streamed. None: they all fit.
         workers: processes that simulate; as for `Trainer`.
         history_path: a CSV file that is rewritten after each epoch.
@@ -115,17 +132,23 @@ def fit(
         simulation_workers=workers,
         seed=seed,
     )
-    streamed = False
     if model is not None:
-        history = _fit_simulating(trainer, training)
-    elif isinstance(source, StoredSimulations) and memory and count * source.bytes_each > room_for_data(memory):
-        streamed = True
+        return Fit(posterior, _fit_simulating(trainer, training), trainer.ended, streamed=False, gain=None)
+    streamed = isinstance(source, StoredSimulations) and memory and count * source.bytes_each > room_for_data(memory)
+    if streamed:
         log.info("%d simulations do not fit into %d MB and are streamed", count, memory // 10**6)
-        history = _fit_streamed(trainer, source, training, room_for_data(memory), seed)
+        validation, train = _streamed(trainer, source, training, room_for_data(memory), seed)
     else:
-        everything = source.read_all() if isinstance(source, StoredSimulations) else source
-        history = _fit_in_memory(trainer, everything, training, seed)
-    return Fit(posterior, history, trainer.ended, streamed)
+        validation, train = _in_memory(trainer, source, training, seed)
+    # Now, since a warm start changes its weights.
+    earlier = None if before is None else before.log_prob(validation.theta, validation.conditions)
+    history = train()
+    gain = None
+    if earlier is not None:
+        later = posterior.log_prob(validation.theta, validation.conditions)
+        gain = _gain(earlier, later, len(posterior.names))
+        log.info("held-out log density: %+.4f nats per parameter over the round before", gain.nats_per_parameter)
+    return Fit(posterior, history, trainer.ended, bool(streamed), gain)
 
 
 def _fit_simulating(trainer: Trainer, training: Training) -> History:
@@ -141,23 +164,29 @@ def _fit_simulating(trainer: Trainer, training: Training) -> History:
     return trainer.train_experience_replay(buffer_capacity=training.buffer_capacity, **settings)
 
 
-def _fit_in_memory(trainer: Trainer, simulations: Simulations, training: Training, seed: int) -> History:
+def _in_memory(
+    trainer: Trainer, source: Simulations | StoredSimulations, training: Training, seed: int
+) -> tuple[Simulations, Callable[[], History]]:
+    """What is held out of simulations that fit into memory, and the training on the others."""
+    held_out = _held_out(source, training.validation_share, seed)
+    simulations = source.read_all() if isinstance(source, StoredSimulations) else source
     _check_finite(simulations)
-    held_out = _held_out(len(simulations.theta), training.validation_share, seed)
-    return trainer.train_offline(
+    validation = simulations.taken(held_out)
+    return validation, lambda: trainer.train_offline(
         _as_simulated(simulations.taken(~held_out)),
         epochs=training.epochs,
         batch_size=training.batch_size,
-        validation_sims=_as_simulated(simulations.taken(held_out)),
+        validation_sims=_as_simulated(validation),
         patience=training.patience or None,
     )
 
 
-def _fit_streamed(
+def _streamed(
     trainer: Trainer, simulations: StoredSimulations, training: Training, room: int, seed: int
-) -> History:
+) -> tuple[Simulations, Callable[[], History]]:
+    """The same for simulations that do not fit into memory; of those held out, as many as do."""
     posterior = trainer.amortizer
-    held_out = _held_out(len(simulations), training.validation_share, seed)
+    held_out = _held_out(simulations, training.validation_share, seed)
     sample, validation = samples(simulations, held_out, room // 2, seed)
     if not posterior.adapted:
         posterior.adapt(sample.theta, sample.conditions)
@@ -168,22 +197,31 @@ def _fit_streamed(
 
     # Two pools, what is shuffled of one, and its arrays on their way to the networks.
     batches = StreamedBatches(simulations, held_out, configure, posterior.prepare, training.batch_size, room, seed=seed)
-    return trainer.train_on(batches, training.epochs, configure(validation), training.patience or None)
+    arrays = configure(validation)
+    return validation, lambda: trainer.train_on(batches, training.epochs, arrays, training.patience or None)
+
+
+def _gain(earlier: np.ndarray, later: np.ndarray, num_params: int) -> Gain:
+    """The gain from log densities (simulations,) of two fits, −inf where a simulation lies outside their bounds."""
+    differences = (later - earlier)[np.isfinite(later) & np.isfinite(earlier)] / num_params
+    return Gain(float(np.mean(differences)), float(np.std(differences) / np.sqrt(len(differences))))
 
 
 def _count(source: Simulations | StoredSimulations) -> int:
     return len(source) if isinstance(source, StoredSimulations) else len(source.theta)
 
 
-def _held_out(simulations: int, share: float, seed: int) -> np.ndarray:
+def _held_out(source: Simulations | StoredSimulations, share: float, seed: int) -> np.ndarray:
     """Whether each simulation is held out for validation (simulations,).
 
-    That does not depend on how many follow it: what one round has trained on, no later round takes for validation.
+    That does not depend on which others there are: what one round has trained on, no later round takes for validation.
     """
-    if simulations < 3:
-        raise TrainingError(f"training takes at least 3 simulations, got {simulations}")
-    held_out = np.random.default_rng([seed, 0]).random(simulations) < share
-    return held_out if held_out.any() and not held_out.all() else np.arange(simulations) == 0
+    count = _count(source)
+    if count < 3:
+        raise TrainingError(f"training takes at least 3 simulations, got {count}")
+    numbers = source.numbers if isinstance(source, StoredSimulations) else np.arange(count)
+    held_out = (np.random.default_rng([seed, 0]).random(numbers[-1] + 1) < share)[numbers]
+    return held_out if held_out.any() and not held_out.all() else np.arange(count) == 0
 
 
 def _as_simulated(simulations: Simulations) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""Rule `truncate`: the region of the prior that the next round's parameters come from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from cinnflow.inference.observation import read_observation
+from cinnflow.steps.common import run_step, say
+from cinnflow.steps.simulate import load_unedited
+from cinnflow.store.layout import Store
+from cinnflow.store.manifest import read_manifest
+from cinnflow.store.proposal import Proposal
+from cinnflow.store.reader import read_simulations
+
+PRIOR_DRAWS = 200_000
+
+
+def main() -> None:
+    """Parses the arguments that the rule gives and truncates."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stores", type=Path, required=True, help="the folder of all stores")
+    parser.add_argument("--store", required=True, help="name of the store whose simulations the region is for")
+    parser.add_argument("--prior", required=True, help="name of the store of simulations from the whole prior")
+    parser.add_argument("--wider", default="", help="name of the store that the fit's last round is in; empty: prior")
+    parser.add_argument("--fingerprint", type=json.loads, required=True, help="the store's, part by part, as JSON")
+    parser.add_argument("--manifest", type=Path, required=True, help="of a split from the prior")
+    parser.add_argument("--fits", type=Path, nargs="+", required=True, help="the .keras file of each member")
+    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
+    parser.add_argument("--observation", type=Path, required=True, help="the file of observed data")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    run_step(lambda: _truncate(parser.parse_args()))
+
+
+def _truncate(args: argparse.Namespace) -> None:
+    model, _ = load_unedited(args, args.prior)
+    simulations = read_simulations(args.stores, [read_manifest(args.manifest)])
+    observed = read_observation(
+        args.observation,
+        simulations.shapes,
+        model.read_observation,
+        padded=simulations.padded,
+        lengths=simulations.length_contexts,
+    )
+
+    # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
+    from cinnflow.inference.load import load_members
+    from cinnflow.inference.region import Region, read_region, save_region
+    from cinnflow.training.device import use_device
+
+    use_device(args.threads)
+    prior_draws = model.generative.prior(PRIOR_DRAWS, np.random.default_rng([args.seed, 0]))
+    wider = read_region(Store(args.stores / f"{args.wider}.zarr")) if args.wider else None
+    region = Region.around(load_members(args.fits), observed, prior_draws, args.seed, wider)
+    share = float(np.mean(region.inside(prior_draws)))
+    thresholds = [float(threshold) for threshold in region.thresholds]
+    about = Proposal(args.prior, args.wider or None, args.fingerprint, len(args.fits), thresholds)
+    save_region(region, Store(args.stores / f"{args.store}.zarr"), about, args.fits)
+    say(f"truncated to {args.observation}: {share:.2g} of the prior is left to simulate")
+
+
+if __name__ == "__main__":
+    main()

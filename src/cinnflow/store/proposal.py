@@ -1,0 +1,101 @@
+"""Where the parameters of a truncated round come from: a region of the prior, and what was drawn in it.
+
+results/simulations/<model>-<fingerprint>.proposal/      beside the store whose simulations it is of
+    member-<k>.keras            the fit that the region is of
+    observed.npz                the data that it is around
+    region.json                 the rest of it, and the store's fingerprint; written last
+    <split>-<n>.npy             parameters of the first n simulations of a split (n, parameters)
+
+All of it is written once and never changed: simulations that are in the store have been drawn there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cinnflow.store.layout import Store, StoreError
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a store's simulations are drawn from, where that is not the whole prior.
+
+    Args:
+        prior: name of the store of simulations from the whole prior.
+        wider: name of the store whose region this one lies in; None where that is the whole prior.
+        fingerprint: digest of each part of what this store's simulations mean.
+        members: networks in the fit.
+        thresholds: for each observed data set, the least log density in the region.
+    """
+
+    prior: str
+    wider: str | None
+    fingerprint: dict[str, str]
+    members: int
+    thresholds: list[float]
+
+    def text(self) -> str:
+        """The proposal as it stands in its file."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def proposal_folder(store: Store) -> Path:
+    """Where a store's proposal stands, if it has one."""
+    return store.path.with_suffix(".proposal")
+
+
+def region_path(store: Store) -> Path:
+    """The file that says where a store's region lies."""
+    return proposal_folder(store) / "region.json"
+
+
+def theta_path(store: Store, split: str, simulations: int) -> Path:
+    """The file of the parameters of a split's first simulations."""
+    return proposal_folder(store) / f"{split}-{simulations}.npy"
+
+
+def read_proposal(store: Store) -> Proposal | None:
+    """A store's proposal; None where that is the whole prior.
+
+    Raises:
+        StoreError: when its file is damaged.
+    """
+    path = region_path(store)
+    try:
+        return Proposal(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"{path} is damaged ({error}): delete {store.path} and {path.parent}, and start snakemake again, which "
+            "draws and runs that round anew"
+        ) from error
+
+
+def read_theta(store: Store, split: str, indices: range) -> np.ndarray:
+    """The parameters (indices, parameters) that were drawn for some simulations of a split.
+
+    Raises:
+        StoreError: when there are none, or their file is damaged.
+    """
+    folder = proposal_folder(store)
+    drawn = {int(path.stem.rpartition("-")[2]): path for path in folder.glob(f"{split}-*.npy") if _is_of(path, split)}
+    # The first file that has them: a later one, made for a larger budget, only repeats them.
+    count = min((count for count in drawn if count >= indices.stop), default=None)
+    if count is None:
+        raise StoreError(f"{folder} holds no parameters of {split}: start snakemake again, which draws them")
+    try:
+        return np.load(drawn[count])[indices.start : indices.stop]
+    except (ValueError, OSError, EOFError) as error:
+        raise StoreError(
+            f"{drawn[count]} is damaged ({error}): delete it and start snakemake again, which draws it anew"
+        ) from error
+
+
+def _is_of(path: Path, split: str) -> bool:
+    return re.fullmatch(rf"{re.escape(split)}-\d+", path.stem) is not None
