@@ -83,7 +83,9 @@ def test_simulations_made_elsewhere_need_no_model():
 @pytest.mark.parametrize("key", OF_RUNNING)
 def test_settings_of_simulations_that_are_run_are_refused_beside_a_source(key):
     default = getattr(check_study(LEAST).simulations, key)
-    with pytest.raises(ConfigError, match=rf"simulations.{key}: got {default}; takes no value beside simulations.sour"):
+    with pytest.raises(
+        ConfigError, match=rf"simulations.{key}: got {default!r}; takes no value beside simulations.sour"
+    ):
         check_study(LEAST | {"simulations": {"source": "sims.h5", key: default}})
 
 

@@ -19,9 +19,7 @@ from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.pilot import pilot
 from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
-from cinnflow.store.description import read_description
 from cinnflow.store.imported import check_rows
-from cinnflow.store.layout import Store
 from cinnflow.store.progress import duration, split_progress, time_of_files
 from cinnflow.store.source import Source
 from cinnflow.store.verify import retry, take_back, verify
@@ -61,7 +59,7 @@ def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
     now = time_of_files(STORES)
     for split in plan.splits:
         size = plan.study.simulations.batch_size
-        progress = split_progress(plan.store, split, plan.batches(split), size, now)
+        progress = split_progress(plan.store_of(split), split, plan.batches(split), size, now)
         failed = ", ".join(f"{count} {reason}" for reason, count in progress.ended.items() if reason != Status.OK.label)
         left = progress.seconds_left
         table.add_row(
@@ -74,28 +72,9 @@ def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
             duration(left) if left else "–",
         )
     console.print(table)
-    if not plan.store.path.exists():
-        _explain_new_store(plan, console)
+    for line in plan.simulated_anew():
+        console.print(line, markup=False, highlight=False)
     return 0
-
-
-def _explain_new_store(plan: Plan, console: Console) -> None:
-    """Says what differs from the newest store of the model, so that nobody is surprised by new simulations."""
-    stores = [Store(path) for path in STORES.glob(f"{plan.fingerprint.model}-*.zarr")]
-    described = [(store, description) for store in stores if (description := read_description(store))]
-    if not described:
-        return
-    newest, description = max(described, key=lambda found: (found[0].path / "zarr.json").stat().st_mtime)
-    console.print(f"{newest.path} holds simulations of another meaning. What differs:")
-    for part in plan.fingerprint.differences(description.fingerprint):
-        if part not in description.fingerprint:
-            word = "is new"
-        elif part not in plan.fingerprint.parts:
-            word = "is gone"
-        else:
-            word = "changed"
-        console.print(f"  {part} {word}", markup=False)
-    console.print("The next snakemake fills a new store; the old one stays, and going back finds it again.")
 
 
 def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
@@ -169,8 +148,9 @@ def _retry(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     Lock(plan.folder).acquire()
     size = plan.study.simulations.batch_size
     for split in plan.splits:
-        batches = [number for number in plan.store.committed(split) if number < plan.batches(split)]
-        again = sum(retry(Batch(plan.store, split, number, size), args.reason, RESULTS) for number in batches)
+        store = plan.store_of(split)
+        batches = [number for number in store.committed(split) if number < plan.batches(split)]
+        again = sum(retry(Batch(store, split, number, size), args.reason, RESULTS) for number in batches)
         console.print(f"{split}: {again} simulations run again with the next snakemake", highlight=False)
     return 0
 
@@ -180,13 +160,14 @@ def _verify(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     if args.repair:
         Lock(plan.folder).acquire()
     damaged = 0
-    for damage in verify(plan.store, RESULTS):
-        damaged += 1
-        console.print(f"{damage.batch.split}, batch {damage.batch.number}: {damage.problem}", markup=False)
-        if args.repair:
-            take_back(damage.batch)
+    for store in plan.stores:
+        for damage in verify(store, RESULTS):
+            damaged += 1
+            console.print(f"{damage.batch.split}, batch {damage.batch.number}: {damage.problem}", markup=False)
+            if args.repair:
+                take_back(damage.batch)
     if not damaged:
-        console.print(f"{plan.store.path}: every chunk is as it should be")
+        console.print(f"{', '.join(str(store.path) for store in plan.stores)}: every chunk is as it should be")
     elif args.repair:
         console.print(f"{damaged} batches taken back: the next snakemake runs them again, and nothing else")
     else:

@@ -23,6 +23,7 @@ from cinnflow.store.fingerprint import (
 )
 from cinnflow.store.layout import Store, StoreError
 from cinnflow.store.manifest import Manifest, read_manifest
+from cinnflow.store.new_store import what_differs
 from cinnflow.store.source import Source, open_source
 
 RESULTS = Path("results")
@@ -107,14 +108,18 @@ class Plan:
         return Store(STORES / f"{self.fingerprint.store_name}.zarr")
 
     def store_of(self, split: str) -> Store:
-        """The store that a split stands in: with truncated proposals, one for each round from round 1 on.
+        """The store that a split stands in."""
+        return Store(STORES / f"{self.fingerprint_of(split).store_name}.zarr")
 
-        The test split stands in that of the last round, whose posterior it tests.
+    def fingerprint_of(self, split: str) -> Fingerprint:
+        """What a split's simulations mean: with truncated proposals, something else in each round.
+
+        The test split is of the last round, whose posterior it tests.
         """
         number = _round_number(self.rounds[-1] if split == "test" and self.rounds else split)
-        if not self.study.simulations.truncated or number == 0:
-            return self.store
-        return Store(STORES / f"{self.fingerprint_of(number).store_name}.zarr")
+        if number == 0 or not self.study.simulations.truncated:
+            return self.fingerprint
+        return truncated_fingerprint(self.fingerprint, number, self._shaping)
 
     @property
     def stores(self) -> list[Store]:
@@ -127,10 +132,6 @@ class Plan:
         name = self.study.simulations.observation
         assert name is not None
         return Path(self.study.observations.get(name, name))
-
-    def fingerprint_of(self, round_number: int) -> Fingerprint:
-        """What simulations of a round mean whose parameters come from the truncated prior."""
-        return truncated_fingerprint(self.fingerprint, round_number, self._shaping)
 
     @cached_property
     def _shaping(self) -> dict[str, Any]:
@@ -258,6 +259,15 @@ class Plan:
             for key, value in wanted.items()
             if value % size
         ]
+
+    def simulated_anew(self) -> list[str]:
+        """What makes the study simulate anew what older stores hold with another meaning, in lines; or none."""
+        for split in self.splits:
+            if not self.store_of(split).path.exists():
+                differing = what_differs(STORES, self.fingerprint_of(split))
+                kept = "is simulated into a new store; the old one stays, and going back finds it again."
+                return [*differing, f"{split} {kept}"] if differing else []
+        return []
 
     def check_batch_size(self) -> None:
         """Checks that a store already begun has batches of the size that the study asks for.

@@ -32,6 +32,13 @@ from cinnflow.report.methods import methods
             "100 simulations were made elsewhere: 90 to train on, and 10 held out for the checks.",
         ),
         (
+            {"simulations": {"proposal": "truncated", "observation": "school"}},
+            {"round-0": 90, "round-1": 80, "test": 10},
+            "180 simulations were run with parameters from the prior, after the first round truncated to the posterior "
+            "of school as seen by the fit before (Deistler et al. 2022, arXiv:2210.04815): 170 in 2 rounds to train "
+            "on, and 10 held out for the checks.",
+        ),
+        (
             {"network": {"summary": {"type": "Halves", "units": 3}}},
             {"round-0": 9, "test": 1},
             "the summaries of Halves",

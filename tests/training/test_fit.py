@@ -54,6 +54,25 @@ def test_a_warm_start_goes_on_from_the_weights(tmp_path):
     assert losses[1] < losses[0] - 1.0
 
 
+def test_the_gain_is_how_much_likelier_parameters_held_out_have_become():
+    few = {name: array[:64] for name, array in SIMULATIONS.items()}
+    before = fitted(few, epochs=4)
+    found = fit(
+        stored(SIMULATIONS),
+        network=NETWORK,
+        training=config.Training(epochs=30, batch_size=32, learning_rate=5e-3, validation_share=0.5),
+        seed=1,
+        before=before,
+    )
+    fresh = simulate(4000, np.random.default_rng(5))
+    later, earlier = (p.log_prob(fresh["prior_draws"], fresh["sim_data"]) for p in (found.posterior, before))
+    expected = np.mean(later - earlier) / 2
+    assert expected > 0.3
+    assert found.gain is not None
+    assert abs(found.gain.nats_per_parameter - expected) < 4 * found.gain.standard_error
+    assert found.gain.standard_error < 0.1 * expected
+
+
 def test_a_simulation_that_is_not_finite_is_refused_by_its_row():
     data = SIMULATIONS["sim_data"].copy()
     data[17, 3, 1] = np.nan

@@ -137,3 +137,15 @@ def test_bytes_that_were_not_sealed_are_refused(filled, stored, read_before, val
             stored.read_all()
     finally:
         path.write_bytes(sealed)
+
+
+def test_simulations_can_be_those_of_a_region(filled):
+    store, manifests = filled
+    everywhere = StoredSimulations(store.path.parent, manifests)
+    theta = everywhere.read_all().theta
+    within = StoredSimulations(store.path.parent, manifests, inside=lambda theta: theta[:, 1] > 0)
+    np.testing.assert_array_equal(within.read_all().theta, theta[theta[:, 1] > 0])
+    np.testing.assert_array_equal(within.numbers, np.flatnonzero(theta[:, 1] > 0))
+    np.testing.assert_array_equal(everywhere.numbers, np.arange(len(theta)))
+    nowhere = StoredSimulations(store.path.parent, manifests, inside=lambda theta: theta[:, 1] > 100)
+    assert len(nowhere) == len(nowhere.read_all().theta) == 0

@@ -11,8 +11,9 @@ from snakemake.settings.enums import RerunTrigger
 from cinnflow.errors import PlainError
 from cinnflow.plan import Plan
 from cinnflow.steps.lock import Lock, Locked
+from cinnflow.store.batch import Batch
 from cinnflow.store.layout import Store
-from cinnflow.store.proposal import region_path, theta_path
+from cinnflow.store.proposal import has_theta, proposal_path, theta_path
 
 # The steps run the library that stands beside the rules, in the Python that runs snakemake.
 SRC = Path(workflow.basedir) / "src"
@@ -61,7 +62,7 @@ onstart:
     # Under Snakemake's own settings an edited rule would run everything behind it again.
     if RerunTrigger.CODE in workflow.dag_settings.rerun_triggers:
         raise WorkflowError("cinnflow: no profile is active: add --workflow-profile workflow/profiles/default")
-    for line in PLAN.rounded():
+    for line in [*PLAN.rounded(), *PLAN.simulated_anew()]:
         logger.info(f"cinnflow: {line}")
     try:
         LOCK.acquire()

@@ -12,14 +12,18 @@ def store_named(name):
 
 def region(store):
     """The region that a store's simulations come from, while it is not there yet; none for the whole prior."""
-    path = region_path(store_named(store))
+    path = proposal_path(store_named(store))
     return [] if store not in TRUNCATED or path.exists() else path
 
 
 def parameters(wildcards):
-    """What is drawn there for a split, while it is not there yet."""
-    path = theta_path(store_named(wildcards.store), wildcards.split, PLAN.simulations(wildcards.split))
-    return [] if wildcards.store not in TRUNCATED or path.exists() else path
+    """What is drawn there for a batch, while it is not there yet."""
+    if wildcards.store not in TRUNCATED:
+        return []
+    batch = Batch(store_named(wildcards.store), wildcards.split, int(wildcards.batch), SIMULATIONS.batch_size)
+    if batch.committed or has_theta(batch.store, batch.split, batch.indices):
+        return []
+    return theta_path(batch.store, batch.split, PLAN.simulations(batch.split))
 
 
 def round_before(wildcards):
@@ -41,10 +45,10 @@ if SIMULATIONS.truncated:
             fits=lambda wildcards: PLAN.fits(round_before(wildcards)),
             observation=PLAN.around,
         output:
-            f"{STORES}/{{store}}.proposal/region.json",
+            f"{STORES}/{{store}}.proposal/proposal.json",
         params:
             wider=wider,
-            fingerprint=lambda wildcards: as_json(PLAN.fingerprint_of(TRUNCATED[wildcards.store]).parts),
+            fingerprint=lambda wildcards: as_json(PLAN.fingerprint_of(ROUNDS[TRUNCATED[wildcards.store]]).parts),
         log:
             f"{STORES}/logs/{{store}}/truncate.log",
         threads: 4

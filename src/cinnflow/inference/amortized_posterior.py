@@ -250,8 +250,8 @@ class AmortizedPosterior(keras.Layer):
         count, num_params = _length(configured), len(self.names)
         if theta.ndim not in (2, 3) or (theta.shape[0], theta.shape[-1]) != (count, num_params):
             raise ValueError(
-                f"theta takes one parameter vector for each data set, shape ({count}, {num_params}), or n of them, "
-                f"shape ({count}, n, {num_params}); got {theta.shape}"
+                f"theta takes one parameter vector for each data set, shape ({count}, {num_params}), or several, "
+                f"shape ({count}, n, {num_params}), got {theta.shape}"
             )
         each = theta.reshape(count, -1, num_params)
         log_prob = np.empty(each.shape[:2])

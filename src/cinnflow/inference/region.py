@@ -16,8 +16,6 @@ import numpy as np
 
 from cinnflow.inference.ensemble import Ensemble
 from cinnflow.inference.load import load_members
-from cinnflow.store.layout import Store, place
-from cinnflow.store.proposal import Proposal, proposal_folder, read_proposal, region_path
 
 LEFT_OUT = 1e-4
 """Share of the posterior that lies outside its region."""
@@ -26,7 +24,7 @@ LEAST_SHARE = 1e-4
 """Share of the prior that a region holds at least, so that rejection does not take forever."""
 
 _DRAWS = 100_000
-_OBSERVED = "observed.npz"
+_ARRAYS = "region.npz"
 
 
 @dataclass(frozen=True)
@@ -87,37 +85,23 @@ class Region:
             found[found] = np.any(densities >= self.thresholds[:, None], axis=0)
         return found
 
+    def save(self, folder: Path, fits: Sequence[Path]) -> None:
+        """Writes the region, without the wider one, into a folder; `fits` are the .keras files of its posterior."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, fit in enumerate(fits):
+            shutil.copyfile(fit, folder / f"member-{number}.keras")
+        data = {f"data/{name}": array for name, array in self.observed.items()}
+        np.savez(folder / _ARRAYS, thresholds=self.thresholds, **data)
 
-def save_region(region: Region, store: Store, about: Proposal, fits: Sequence[Path]) -> None:
-    """Writes a region beside the store whose simulations it is of.
+    @classmethod
+    def load(cls, folder: Path, wider: Region | None) -> Region:
+        """The region that `save` wrote.
 
-    Args:
-        region: the region.
-        store: the store.
-        about: what else its file says.
-        fits: the .keras files of the region's posterior.
-    """
-    folder = proposal_folder(store)
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, fit in enumerate(fits):
-        shutil.copyfile(fit, folder / f"member-{number}.keras")
-    np.savez(folder / _OBSERVED, **{f"data/{name}": array for name, array in region.observed.items()})
-    path = region_path(store)
-    place(path, about.text().encode(), path.with_suffix(".temporary"))
-
-
-def read_region(store: Store) -> Region | None:
-    """The region that a store's simulations come from; None for the whole prior.
-
-    Raises:
-        StoreError, PosteriorFileError: when one of its files is damaged.
-    """
-    about = read_proposal(store)
-    if about is None:
-        return None
-    folder = proposal_folder(store)
-    posterior = load_members([folder / f"member-{number}.keras" for number in range(about.members)])
-    with np.load(folder / _OBSERVED) as arrays:
-        observed = {name.removeprefix("data/"): arrays[name] for name in arrays}
-    wider = read_region(Store(store.path.with_name(f"{about.wider}.zarr"))) if about.wider else None
-    return Region(posterior, observed, np.array(about.thresholds), wider)
+        Raises:
+            PosteriorFileError: for a file that holds no posterior that can be read.
+        """
+        members = len(list(folder.glob("member-*.keras")))
+        posterior = load_members([folder / f"member-{number}.keras" for number in range(members)])
+        with np.load(folder / _ARRAYS) as arrays:
+            observed = {name.removeprefix("data/"): arrays[name] for name in arrays if name != "thresholds"}
+            return cls(posterior, observed, arrays["thresholds"], wider)

@@ -59,6 +59,8 @@ class Content:
         summary: summary.csv, one row a parameter.
         observations: the real observations, the most important one first.
         seconds: how long each part of the study took, by name.
+        gains: for each split whose round followed on a fit, what that round gained in nats per parameter, and the
+            standard error of that.
         labels: what parameters and derived quantities are, with their units, by name.
     """
 
@@ -71,4 +73,5 @@ class Content:
     summary: Path
     observations: Sequence[Observation] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    gains: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -29,7 +29,13 @@ def methods(config: Mapping[str, Any], usable: Mapping[str, int]) -> str:
     training, network, posterior = config["training"], config["network"], config["posterior"]
     test, trained = usable.get("test", 0), [count for split, count in usable.items() if split != "test"]
     rounds = f" in {len(trained)} rounds" if len(trained) > 1 else ""
+    proposal = config["simulations"].get("proposal")
     made = "were made elsewhere" if config["simulations"]["source"] else "were run with parameters from the prior"
+    regime = _REGIMES[training["regime"]]
+    if proposal == "truncated":
+        made += f", after the first round truncated to the posterior of {config['simulations']['observation']} as seen "
+        made += "by the fit before (Deistler et al. 2022, arXiv:2210.04815)"
+        regime = "trained anew after each round on all simulations within that region"
     if trained:
         simulated = (
             f"{sum(trained) + test:,} simulations {made}: {sum(trained):,}{rounds} to train on, and {test:,} held"
@@ -43,7 +49,7 @@ def methods(config: Mapping[str, Any], usable: Mapping[str, int]) -> str:
     return (
         f"{simulated} out for the checks. The amortized posterior is {posterior_is} a conditional invertible network "
         f"of {inference['num_coupling_layers']} {inference['coupling']} coupling layers that sees {summary}, "
-        f"{_REGIMES[training['regime']]} (Radev et al. 2020, BayesFlow, arXiv:2003.06281). Checks use "
+        f"{regime} (Radev et al. 2020, BayesFlow, arXiv:2003.06281). Checks use "
         f"{config['diagnostics']['draws']:,} posterior draws for each simulation held out; the posterior of an "
         f"observation is {posterior['draws']:,} draws."
     )

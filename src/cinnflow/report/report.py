@@ -68,6 +68,7 @@ def build(content: Content) -> str:
         "published": published,
         "duration": duration,
         "breakable": breakable,
+        "gain": _gain,
         "sentence": _sentence,
         "inline": lambda text: markupsafe.Markup(inline(text)),
     }
@@ -86,6 +87,8 @@ def build(content: Content) -> str:
         observations=observations,
         amiss=_amiss(sections, observations),
         splits=splits,
+        gains=content.gains,
+        truncated_around=content.config["simulations"].get("observation"),
         total=(total := sum(split["total"] for split in splits)),
         failed_share=1 - sum(split["ok"] for split in splits) / total,
         seconds=content.seconds,
@@ -97,6 +100,10 @@ def build(content: Content) -> str:
 def breakable(name: str) -> markupsafe.Markup:
     """A name that may be broken behind its underscores where a table is narrow."""
     return markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
+
+
+def _gain(gain: tuple[float, float]) -> str:
+    return f"{gain[0]:.3f} ± {gain[1]:.3f}".replace("-", "−")
 
 
 def _sentence(text: str) -> str:

@@ -14,6 +14,7 @@ from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.truncated_prior import draw_truncated
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
+from cinnflow.steps.truncate import read_region
 from cinnflow.store.layout import Store, place
 from cinnflow.store.proposal import theta_path
 
@@ -38,7 +39,6 @@ def main() -> None:
 def _propose(args: argparse.Namespace) -> None:
     model, _ = load_unedited(args, args.prior)
 
-    from cinnflow.inference.region import read_region
     from cinnflow.training.device import use_device
 
     use_device(args.threads)

@@ -9,6 +9,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cinnflow.diagnostics import summary
 from cinnflow.diagnostics.table_file import read_table
 from cinnflow.plan import Plan
@@ -52,6 +54,7 @@ def _report(args: argparse.Namespace) -> None:
         readme=args.readme[0].read_text() if args.readme else plan.model.module.__doc__ or _about_source(plan),
         config=plan.meaning,
         manifests={split: {"counts": plan.read(split).counts} for split in plan.splits},
+        gains=_gains(args.histories),
         provenance=_provenance(seals, trainings, args.fingerprint, plan),
         diagnostics=folder,
         labels=plan.model.labels,
@@ -94,14 +97,34 @@ def _seals(path: Path) -> dict[str, dict[str, Any]]:
 
 def _training(history: Path) -> dict[str, Any]:
     """Seconds of a training, and its device where it has noted one."""
-    noted, device = history.parent / "training.json", None
+    return {"seconds": float(read_table(history)["seconds"].sum()), "device": _noted(history).get("device")}
+
+
+def _gains(histories: list[Path]) -> dict[str, tuple[float, float]]:
+    """What each round has gained over the fit before, in nats per parameter, and its standard error."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for history in histories:
+        if gain := _noted(history).get("gain"):
+            found.setdefault(history.parent.parent.name, []).append(gain)
+    return {
+        split: (
+            float(np.mean([gain["nats_per_parameter"] for gain in gains])),
+            float(np.mean([gain["standard_error"] for gain in gains])),
+        )
+        for split, gains in found.items()
+    }
+
+
+def _noted(history: Path) -> dict[str, Any]:
+    """What a training has noted of itself; nothing where that file is gone or damaged."""
+    path = history.parent / "training.json"
     try:
-        device = json.loads(noted.read_text()).get("device")
+        return dict(json.loads(path.read_text()))
     except FileNotFoundError:
-        pass
-    except (OSError, ValueError, AttributeError) as error:
-        log.warning("%s cannot be read (%s): the report goes without it", noted, error)
-    return {"seconds": float(read_table(history)["seconds"].sum()), "device": device}
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        log.warning("%s cannot be read (%s): the report goes without it", path, error)
+        return {}
 
 
 def _provenance(
@@ -125,7 +148,7 @@ def _provenance(
         **simulated,
         **({"simulations made elsewhere": plan.source.path.as_posix()} if plan.source else {}),
         **({"trained on": devices} if devices else {}),
-        "store": plan.store.path.as_posix(),
+        "store": ", ".join(store.path.as_posix() for store in plan.stores),
         "fingerprint": {part: digest[:12] for part, digest in fingerprint.items()},
         **versions,
     }

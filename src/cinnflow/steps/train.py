@@ -19,6 +19,7 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
+from cinnflow.steps.truncate import read_region
 from cinnflow.store.layout import Store, place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.progress import duration
@@ -82,8 +83,6 @@ def _train(args: argparse.Namespace) -> None:
     device = use_device(args.threads)
     log.info("training on %s", device)
     if args.region:
-        from cinnflow.inference.region import read_region
-
         region = read_region(Store(args.stores / f"{args.region}.zarr"))
         source = StoredSimulations(args.stores, manifests, inside=region.inside)
         log.info("%d of %d simulations lie in the region of the last round", len(source), count)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cinnflow.inference.observation import read_observation
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
-from cinnflow.store.layout import Store
+from cinnflow.store.layout import Store, place
 from cinnflow.store.manifest import read_manifest
-from cinnflow.store.proposal import Proposal
+from cinnflow.store.proposal import Proposal, proposal_folder, proposal_path, read_proposal
 from cinnflow.store.reader import read_simulations
+
+if TYPE_CHECKING:
+    from cinnflow.inference.region import Region
 
 PRIOR_DRAWS = 200_000
 
@@ -50,7 +54,7 @@ def _truncate(args: argparse.Namespace) -> None:
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
     from cinnflow.inference.load import load_members
-    from cinnflow.inference.region import Region, read_region, save_region
+    from cinnflow.inference.region import Region
     from cinnflow.training.device import use_device
 
     use_device(args.threads)
@@ -58,10 +62,26 @@ def _truncate(args: argparse.Namespace) -> None:
     wider = read_region(Store(args.stores / f"{args.wider}.zarr")) if args.wider else None
     region = Region.around(load_members(args.fits), observed, prior_draws, args.seed, wider)
     share = float(np.mean(region.inside(prior_draws)))
-    thresholds = [float(threshold) for threshold in region.thresholds]
-    about = Proposal(args.prior, args.wider or None, args.fingerprint, len(args.fits), thresholds)
-    save_region(region, Store(args.stores / f"{args.store}.zarr"), about, args.fits)
+    store = Store(args.stores / f"{args.store}.zarr")
+    region.save(proposal_folder(store), args.fits)
+    proposal, path = Proposal(args.prior, args.wider or None, args.fingerprint), proposal_path(store)
+    place(path, proposal.text().encode(), path.with_suffix(".temporary"))
     say(f"truncated to {args.observation}: {share:.2g} of the prior is left to simulate")
+
+
+def read_region(store: Store) -> Region | None:
+    """The region that a store's simulations come from; None for the whole prior.
+
+    Raises:
+        StoreError, PosteriorFileError: when one of its files is damaged.
+    """
+    from cinnflow.inference.region import Region
+
+    proposal = read_proposal(store)
+    if proposal is None:
+        return None
+    wider = read_region(Store(store.path.with_name(f"{proposal.wider}.zarr"))) if proposal.wider else None
+    return Region.load(proposal_folder(store), wider)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from cinnflow.simulation.model_file import Model, ModelError
 from cinnflow.store.description import SOURCE
 from cinnflow.store.source import Source
 
-PROPOSAL = "proposal: "
-"""What the parts begin with that tell what a truncated prior depends on."""
+ROUND = "proposal: round"
+"""The part that tells the rounds of truncated proposals from each other; the whole prior has none."""
 
 _DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "__import__", "importlib", "getattr"}
 """Names through which code may reach what no static reading shows: where it uses them, all of the file counts."""
@@ -89,8 +89,8 @@ def truncated_fingerprint(prior: Fingerprint, round_number: int, shaping: Mappin
         round_number: which round.
         shaping: what these fits depend on beside the simulations, by name: plain values.
     """
-    parts = {f"{PROPOSAL}{name}": _sha(json.dumps(value, sort_keys=True)) for name, value in shaping.items()}
-    return Fingerprint(prior.model, {**prior.parts, **parts, f"{PROPOSAL}round": str(round_number)})
+    parts = {f"proposal: {name}": _sha(json.dumps(value, sort_keys=True)) for name, value in shaping.items()}
+    return Fingerprint(prior.model, {**prior.parts, **parts, ROUND: str(round_number)})
 
 
 def source_fingerprint(source: Source, held_out: int) -> Fingerprint:

@@ -2,8 +2,8 @@
 
 results/simulations/<model>-<fingerprint>.proposal/      beside the store whose simulations it is of
     member-<k>.keras            the fit that the region is of
-    observed.npz                the data that it is around
-    region.json                 the rest of it, and the store's fingerprint; written last
+    region.npz                  the data that it is around, and how low the fit's density may be
+    proposal.json               what the store's simulations mean; written last
     <split>-<n>.npy             parameters of the first n simulations of a split (n, parameters)
 
 All of it is written once and never changed: simulations that are in the store have been drawn there.
@@ -29,15 +29,11 @@ class Proposal:
         prior: name of the store of simulations from the whole prior.
         wider: name of the store whose region this one lies in; None where that is the whole prior.
         fingerprint: digest of each part of what this store's simulations mean.
-        members: networks in the fit.
-        thresholds: for each observed data set, the least log density in the region.
     """
 
     prior: str
     wider: str | None
     fingerprint: dict[str, str]
-    members: int
-    thresholds: list[float]
 
     def text(self) -> str:
         """The proposal as it stands in its file."""
@@ -49,9 +45,9 @@ def proposal_folder(store: Store) -> Path:
     return store.path.with_suffix(".proposal")
 
 
-def region_path(store: Store) -> Path:
-    """The file that says where a store's region lies."""
-    return proposal_folder(store) / "region.json"
+def proposal_path(store: Store) -> Path:
+    """The file that says that a store's proposal is there."""
+    return proposal_folder(store) / "proposal.json"
 
 
 def theta_path(store: Store, split: str, simulations: int) -> Path:
@@ -65,7 +61,7 @@ def read_proposal(store: Store) -> Proposal | None:
     Raises:
         StoreError: when its file is damaged.
     """
-    path = region_path(store)
+    path = proposal_path(store)
     try:
         return Proposal(**json.loads(path.read_text()))
     except FileNotFoundError:
@@ -77,18 +73,24 @@ def read_proposal(store: Store) -> Proposal | None:
         ) from error
 
 
+def has_theta(store: Store, split: str, indices: range) -> bool:
+    """Whether parameters of some simulations of a split have been drawn."""
+    return any(count >= indices.stop for count in _drawn(store, split))
+
+
 def read_theta(store: Store, split: str, indices: range) -> np.ndarray:
     """The parameters (indices, parameters) that were drawn for some simulations of a split.
 
     Raises:
         StoreError: when there are none, or their file is damaged.
     """
-    folder = proposal_folder(store)
-    drawn = {int(path.stem.rpartition("-")[2]): path for path in folder.glob(f"{split}-*.npy") if _is_of(path, split)}
+    drawn = _drawn(store, split)
     # The first file that has them: a later one, made for a larger budget, only repeats them.
     count = min((count for count in drawn if count >= indices.stop), default=None)
     if count is None:
-        raise StoreError(f"{folder} holds no parameters of {split}: start snakemake again, which draws them")
+        raise StoreError(
+            f"{proposal_folder(store)} holds no parameters of {split}: start snakemake again, which draws them"
+        )
     try:
         return np.load(drawn[count])[indices.start : indices.stop]
     except (ValueError, OSError, EOFError) as error:
@@ -97,5 +99,8 @@ def read_theta(store: Store, split: str, indices: range) -> np.ndarray:
         ) from error
 
 
-def _is_of(path: Path, split: str) -> bool:
-    return re.fullmatch(rf"{re.escape(split)}-\d+", path.stem) is not None
+def _drawn(store: Store, split: str) -> dict[int, Path]:
+    """The files of a split's parameters, by how many there are in each."""
+    names = re.compile(rf"{re.escape(split)}-(\d+)\.npy")
+    found = [(names.fullmatch(path.name), path) for path in proposal_folder(store).glob("*.npy")]
+    return {int(match[1]): path for match, path in found if match}
