@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 
 from cinnflow.config import ConfigError, Study, check_study
 from cinnflow.config_network import SUMMARY_NETWORKS, ModelFileNetwork
+from cinnflow.rounds import Rounds, round_number
 from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.store.fingerprint import (
@@ -116,7 +116,7 @@ class Plan:
 
         The test split is of the last round, whose posterior it tests.
         """
-        number = _round_number(self.rounds[-1] if split == "test" and self.rounds else split)
+        number = round_number(self.rounds[-1] if split == "test" and self.rounds else split)
         if number == 0 or not self.study.simulations.truncated:
             return self.fingerprint
         return truncated_fingerprint(self.fingerprint, number, self._shaping)
@@ -146,35 +146,15 @@ class Plan:
 
     @property
     def rounds(self) -> list[str]:
-        """Names of the splits that are trained on; none where training simulates by itself.
-
-        Where rounds stop once they no longer pay, those that are known to be wanted so far.
-        """
+        """Names of the splits that are trained on, as far as known; none where training simulates by itself."""
         if self.source:
             return ["round-0"]
-        if self.study.training.simulates:
-            return []
-        known, most = 0, self.study.simulations.most_rounds
-        while known < most and self.goes_on_after(known - 1):
-            known += 1
-        return [f"round-{number}" for number in range(known)]
+        return [] if self.study.training.simulates else self.course.known
 
-    def assessed(self, round_number: int) -> bool:
-        """Whether a round's gain decides on whether another one follows."""
-        return (
-            self.study.simulations.stop_below is not None and 0 < round_number < self.study.simulations.most_rounds - 1
-        )
-
-    def gain_path(self, round_number: int) -> Path:
-        """Where it stands whether a round has gained enough for another one to follow."""
-        return self.folder / "fit" / f"round-{round_number}" / "gain.json"
-
-    def goes_on_after(self, round_number: int) -> bool:
-        """Whether another round follows, where there may be more of them."""
-        if not self.assessed(round_number):
-            return True
-        path = self.gain_path(round_number)
-        return path.exists() and bool(json.loads(path.read_text())["another_round"])
+    @property
+    def course(self) -> Rounds:
+        """How many rounds there are, and which of them decides on that."""
+        return Rounds(self.study.simulations, self.folder / "fit")
 
     @property
     def splits(self) -> list[str]:
@@ -329,7 +309,3 @@ class Plan:
     def code(self, *names: str) -> str:
         """Digest of what these functions or values of the model file are; no simulation depends on them."""
         return code_digest(self.model.path, names)
-
-
-def _round_number(split: str) -> int:
-    return int(split.removeprefix("round-")) if split.startswith("round-") else 0

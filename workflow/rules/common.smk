@@ -49,9 +49,9 @@ def settled(function):
 
     def of(wildcards):
         for number in range(PLAN.study.simulations.most_rounds):
-            if PLAN.assessed(number):
+            if PLAN.course.decides(number):
                 checkpoints.assess.get(round=str(number))
-            if not PLAN.goes_on_after(number):
+            if not PLAN.course.goes_on_after(number):
                 break
         return function(wildcards)
 
