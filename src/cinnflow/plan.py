@@ -135,13 +135,12 @@ class Plan:
 
     @cached_property
     def _shaping(self) -> dict[str, Any]:
-        """What the fits depend on, beside simulations, that truncate the prior."""
+        """What the fits depend on that truncate the prior; a larger budget only adds to what they were made with."""
         return {
             "observation": [hashlib.sha256(self.around.read_bytes()).hexdigest(), self.code("read_observation")],
             # Defaults are left out, so that one that is new or changed costs no simulation.
             "network": [self.study.network.model_dump(exclude_defaults=True), self.own_code],
             "training": self.study.training.model_dump(exclude_defaults=True),
-            "per_round": self.simulations("round-0"),
         }
 
     @property

@@ -83,6 +83,8 @@ def test_another_observation_runs_the_later_rounds_anew(study: Workflow) -> None
 def test_what_does_not_shape_the_fit_runs_no_round_anew(study: Workflow) -> None:
     study.configure(**CHAINED, simulations__test=12)
     assert study.plan(*TARGETS) == Counter(propose=1, simulate=1, seal=1)
+    study.configure(**CHAINED, simulations__per_round=12)
+    assert study.plan(*TARGETS) == Counter(simulate=2, propose=1, seal=3, train=2, assess=1)
     study.configure(**CHAINED, study="other")
     others = [target.replace("/small/", "/other/") for target in TARGETS]
     assert study.plan(*others) == Counter(seal=3, train=2, assess=1)
