@@ -117,6 +117,12 @@ def test_a_round_that_gains_enough_is_followed_by_another(study: Workflow) -> No
     assert study.plan("results/small/fit/round-2/member-0/network.keras") == following
 
 
+def test_the_batches_of_different_rounds_share_no_job_of_a_cluster(fresh: Workflow) -> None:
+    fresh.configure(**CHAINED)
+    planned = fresh.plan("--workflow-profile", "workflow/profiles/slurm", *TARGETS)
+    assert planned == Counter(simulate=2, seal=1, train=1) + LATER
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -6,6 +6,14 @@ if SIMULATIONS.truncated:
     TRUNCATED = {PLAN.store_of(split).name: number for number, split in enumerate(ROUNDS) if number > 0}
 
 
+def batches_group(store):
+    """Batches that share a cluster's jobs: those of truncated rounds depend on earlier ones, and so cannot do it with them."""
+    if store not in TRUNCATED:
+        return "simulate"
+    workflow.parent_groupids[f"simulate-{store}"] = "simulate"  # whose size holds for it too
+    return f"simulate-{store}"
+
+
 def store_named(name):
     return Store(Path(STORES) / f"{name}.zarr")
 

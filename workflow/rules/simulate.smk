@@ -53,7 +53,7 @@ rule simulate:
         "results/simulations/logs/{store}/{split}-{batch}.log",
     threads: SIMULATIONS.threads
     group:
-        "simulate"
+        lambda wildcards: batches_group(wildcards.store)
     shell:
         "{STEP}.simulate --store results/simulations/{wildcards.store:q}.zarr --split {wildcards.split}"
         " --batch {wildcards.batch} --threads {threads} {BATCH_OPTIONS} 2> {log:q}"
