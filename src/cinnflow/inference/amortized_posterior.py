@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -20,10 +21,12 @@ from cinnflow.inference.standardization import Standardization
 from cinnflow.networks.invertible_network import InvertibleNetwork
 
 _ROWS_AT_ONCE = 2**16
-_ROWS_COMPILED = 2**14
-"""Of one compiled call: what its layers give stays in a cache of the CPU."""
 _DRAWS_WORTH_COMPILING = 2**18
-"""Draws of one request from which on a compiled inverse, faster by half, makes up for its compilation."""
+"""Of one request, on a CPU: from about so many on, a compiled inverse makes up for its compilation."""
+_ROWS_COMPILED = 2**13
+"""Of one compiled call, so that what layers give each other stays in a cache."""
+_CALLS_AT_ONCE = 2
+"""Compiled calls: one keeps the cores busy while another hands over its draws."""
 _DATA_SETS_AT_ONCE = 2**12
 _ELEMENTS_AT_ONCE = 2**18
 """Elements of all data sets together that the summary network sees at once."""
@@ -233,18 +236,26 @@ class AmortizedPosterior(keras.Layer):
         rows = _ROWS_COMPILED if compiled else _ROWS_AT_ONCE
         # Draws of many data sets go in one piece, and those of one data set in several, so that memory is bounded.
         sets, each = max(1, rows // max(1, n_samples)), max(1, min(rows, n_samples))
-        for start in range(0, count, sets):
-            given = condition[start : start + sets]
-            for first in range(0, n_samples, each):
-                block = draws[start : start + sets, first : first + each]
-                z = rng.standard_normal(block.shape, np.float32).astype(self.compute_dtype)
-                if compiled:
-                    shape = (sets, each)
-                    block[...] = self._invert_compiled(_padded(z, shape), _padded(given, shape[:1]))[
-                        : len(block), : block.shape[1]
-                    ]
-                else:
-                    block[...] = self._invert(z, given)
+
+        def pieces() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+            for start in range(0, count, sets):
+                for first in range(0, n_samples, each):
+                    block = draws[start : start + sets, first : first + each]
+                    z = rng.standard_normal(block.shape, np.float32).astype(self.compute_dtype)
+                    yield block, z, condition[start : start + sets]
+
+        if not compiled:
+            for block, z, given in pieces():
+                block[...] = self._invert(z, given)
+            return draws
+
+        def fill(block: np.ndarray, z: np.ndarray, given: np.ndarray) -> None:
+            whole = self._invert_compiled(_padded(z, sets, each), _padded(given, sets))
+            block[...] = whole[: block.shape[0], : block.shape[1]]
+
+        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+            for _ in pool.map(fill, *zip(*pieces(), strict=True)):
+                pass
         return draws
 
     def log_prob(self, theta: np.ndarray, data: Data) -> np.ndarray:
@@ -392,10 +403,10 @@ def _rows(configured: dict[str, np.ndarray], part: slice) -> dict[str, np.ndarra
     return {name: array[part] for name, array in configured.items()}
 
 
-def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """An array whose first axes are filled up with zeros to this shape, so that one program takes every piece."""
-    filled = np.zeros((*shape, *array.shape[len(shape) :]), array.dtype)
-    filled[tuple(slice(size) for size in array.shape[: len(shape)])] = array
+def _padded(array: np.ndarray, *sizes: int) -> np.ndarray:
+    """An array whose first axes are filled up with zeros to these sizes, so that one program takes every piece."""
+    filled = np.zeros((*sizes, *array.shape[len(sizes) :]), array.dtype)
+    filled[tuple(map(slice, array.shape[: len(sizes)]))] = array
     return filled
 
 
