@@ -25,8 +25,6 @@ _DRAWS_WORTH_COMPILING = 2**18
 """Of one request, on a CPU: from about so many on, a compiled inverse makes up for its compilation."""
 _ROWS_COMPILED = 2**13
 """Of one compiled call, so that what layers give each other stays in a cache."""
-_CALLS_AT_ONCE = 2
-"""Compiled calls: one keeps the cores busy while another hands over its draws."""
 _DATA_SETS_AT_ONCE = 2**12
 _ELEMENTS_AT_ONCE = 2**18
 """Elements of all data sets together that the summary network sees at once."""
@@ -253,7 +251,7 @@ class AmortizedPosterior(keras.Layer):
             whole = self._invert_compiled(_padded(z, sets, each), _padded(given, sets))
             block[...] = whole[: block.shape[0], : block.shape[1]]
 
-        with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(_calls_at_once()) as pool:
             for _ in pool.map(fill, *zip(*pieces(), strict=True)):
                 pass
         return draws
@@ -408,6 +406,11 @@ def _padded(array: np.ndarray, *sizes: int) -> np.ndarray:
     filled = np.zeros((*sizes, *array.shape[len(sizes) :]), array.dtype)
     filled[tuple(map(slice, array.shape[: len(sizes)]))] = array
     return filled
+
+
+def _calls_at_once() -> int:
+    """Of a compiled program: one keeps the cores busy while another hands over its draws, where it may use several."""
+    return 1 if tf.config.threading.get_intra_op_parallelism_threads() == 1 else 2
 
 
 def _length(configured: dict[str, np.ndarray]) -> int:
