@@ -44,6 +44,37 @@ def test_the_same_seed_gives_the_same_draws_however_they_are_chunked(trained, mo
         np.testing.assert_allclose(trained.sample(DATA, 25, seed=1), draws, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("rows_compiled", [7, 60, 2**13])
+def test_a_large_request_compiled_gives_the_draws_that_it_gives_otherwise(trained, monkeypatch, rows_compiled):
+    draws = trained.sample(DATA, 25, seed=1)
+    monkeypatch.setattr(amortized_posterior, "_DRAWS_WORTH_COMPILING", 1)
+    monkeypatch.setattr(amortized_posterior, "_ROWS_COMPILED", rows_compiled)
+    compiled = trained.sample(DATA, 25, seed=1)
+    np.testing.assert_allclose(compiled, draws, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(trained.sample(DATA, 25, seed=1), compiled)
+
+
+def test_pieces_of_every_size_take_one_compilation_and_a_small_request_none(trained, monkeypatch):
+    compilations = []
+    inverse = AmortizedPosterior._inverse
+
+    def counted(self, z, condition):
+        compilations.append(z.shape)
+        return inverse(self, z, condition)
+
+    one = rows(DATA, slice(1))
+    monkeypatch.setattr(AmortizedPosterior, "_inverse", counted)
+    monkeypatch.setattr(amortized_posterior, "_ROWS_COMPILED", 33)
+    monkeypatch.setattr(AmortizedPosterior, "_invert", lambda *_: pytest.fail("a large request was not compiled"))
+    monkeypatch.setattr(amortized_posterior, "_DRAWS_WORTH_COMPILING", 100)
+    assert trained.sample(one, 100, seed=1).shape == (1, 100, 3)
+    assert trained.sample(one, 250, seed=1).shape == (1, 250, 3)
+    assert compilations == [(1, 33, 3)]
+    monkeypatch.undo()
+    monkeypatch.setattr(AmortizedPosterior, "_invert_compiled", lambda *_: pytest.fail("a small request was compiled"))
+    assert trained.sample(one, 99, seed=1).shape == (1, 99, 3)
+
+
 def test_log_prob_is_the_density_of_the_draws_on_the_parameters_own_scale(trained):
     """The mean of 1/q over draws inside a box is the volume of the box, which no Jacobian can be missing for."""
     one = rows(DATA, slice(1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -20,6 +21,10 @@ from cinnflow.inference.standardization import Standardization
 from cinnflow.networks.invertible_network import InvertibleNetwork
 
 _ROWS_AT_ONCE = 2**16
+_DRAWS_WORTH_COMPILING = 2**18
+"""Of one request, on a CPU: from about so many on, a compiled inverse makes up for its compilation."""
+_ROWS_COMPILED = 2**13
+"""Of one compiled call, so that what layers give each other stays in a cache."""
 _DATA_SETS_AT_ONCE = 2**12
 _ELEMENTS_AT_ONCE = 2**18
 """Elements of all data sets together that the summary network sees at once."""
@@ -226,13 +231,31 @@ class AmortizedPosterior(keras.Layer):
         rng = np.random.default_rng(seed)
         count = _length(configured)
         draws = np.empty((count, n_samples, len(self.names)))
-        for part in _parts(configured, max(1, _ROWS_AT_ONCE // max(1, n_samples))):
-            condition = self._condition_of(_rows(configured, part))
-            # Draws of many data sets go in one piece, and those of one data set in several, so that memory is bounded.
-            for first in range(0, n_samples, _ROWS_AT_ONCE):
-                block = draws[part, first : first + _ROWS_AT_ONCE]
-                z = rng.standard_normal(block.shape, np.float32).astype(self.compute_dtype)
-                block[...] = self._invert(z, condition)
+        condition = self._in_parts(self._condition_of, configured)
+        compiled = count * n_samples >= _DRAWS_WORTH_COMPILING and not tf.config.list_logical_devices("GPU")
+        rows = _ROWS_COMPILED if compiled else _ROWS_AT_ONCE
+        # Draws of many data sets go in one piece, and those of one data set in several, so that memory is bounded.
+        sets, each = max(1, rows // max(1, n_samples)), max(1, min(rows, n_samples))
+
+        def pieces() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+            for start in range(0, count, sets):
+                for first in range(0, n_samples, each):
+                    block = draws[start : start + sets, first : first + each]
+                    z = rng.standard_normal(block.shape, np.float32).astype(self.compute_dtype)
+                    yield block, z, condition[start : start + sets]
+
+        if not compiled:
+            for block, z, given in pieces():
+                block[...] = self._invert(z, given)
+            return draws
+
+        def fill(block: np.ndarray, z: np.ndarray, given: np.ndarray) -> None:
+            whole = self._invert_compiled(_padded(z, sets, each), _padded(given, sets))
+            block[...] = whole[: block.shape[0], : block.shape[1]]
+
+        with ThreadPoolExecutor(_calls_at_once()) as pool:
+            for _ in pool.map(fill, *zip(*pieces(), strict=True)):
+                pass
         return draws
 
     def log_prob(self, theta: np.ndarray, data: Data) -> np.ndarray:
@@ -313,7 +336,14 @@ class AmortizedPosterior(keras.Layer):
         return None if condition is None else condition[:, None, :]
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _invert(self, z: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+    def _invert(self, z: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        return self._inverse(z, condition)
+
+    @tf.function(autograph=False, jit_compile=True)
+    def _invert_compiled(self, z: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        return self._inverse(z, condition)
+
+    def _inverse(self, z: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         x, _ = self.inference_net(z, condition, inverse=True)
         return self.transform.inverse(self.parameter_scale.inverse(x))
 
@@ -376,6 +406,18 @@ def _parts(configured: dict[str, np.ndarray], most: int = _ROWS_AT_ONCE) -> Iter
 
 def _rows(configured: dict[str, np.ndarray], part: slice) -> dict[str, np.ndarray]:
     return {name: array[part] for name, array in configured.items()}
+
+
+def _padded(array: np.ndarray, *sizes: int) -> np.ndarray:
+    """An array whose first axes are filled up with zeros to these sizes, so that one program takes every piece."""
+    filled = np.zeros((*sizes, *array.shape[len(sizes) :]), array.dtype)
+    filled[tuple(map(slice, array.shape[: len(sizes)]))] = array
+    return filled
+
+
+def _calls_at_once() -> int:
+    """Of a compiled program: one keeps the cores busy while another hands over its draws, where it may use several."""
+    return 1 if tf.config.threading.get_intra_op_parallelism_threads() == 1 else 2
 
 
 def _length(configured: dict[str, np.ndarray]) -> int:
