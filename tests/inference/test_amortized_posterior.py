@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from posteriors import LOWER, NAMES, UPPER, posterior, simulations
 from scipy import stats
 
-from cinnflow.inference import amortized_posterior
+from cinnflow.inference import amortized_posterior, drawing
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks import DeepSet, InvertibleNetwork
 
@@ -40,15 +40,15 @@ def test_the_same_seed_gives_the_same_draws_however_they_are_chunked(trained, mo
     np.testing.assert_array_equal(trained.sample(DATA, 25, seed=1), draws)
     assert np.any(trained.sample(DATA, 25, seed=2) != draws)
     for rows_at_once in (7, 60):
-        monkeypatch.setattr(amortized_posterior, "_ROWS_AT_ONCE", rows_at_once)
+        monkeypatch.setattr(drawing, "_ROWS_AT_ONCE", rows_at_once)
         np.testing.assert_allclose(trained.sample(DATA, 25, seed=1), draws, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("rows_compiled", [7, 60, 2**13])
 def test_a_large_request_compiled_gives_the_draws_that_it_gives_otherwise(trained, monkeypatch, rows_compiled):
     draws = trained.sample(DATA, 25, seed=1)
-    monkeypatch.setattr(amortized_posterior, "_DRAWS_WORTH_COMPILING", 1)
-    monkeypatch.setattr(amortized_posterior, "_ROWS_COMPILED", rows_compiled)
+    monkeypatch.setattr(drawing, "_DRAWS_WORTH_COMPILING", 1)
+    monkeypatch.setattr(drawing, "_ROWS_COMPILED", rows_compiled)
     compiled = trained.sample(DATA, 25, seed=1)
     np.testing.assert_allclose(compiled, draws, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(trained.sample(DATA, 25, seed=1), compiled)
@@ -64,9 +64,9 @@ def test_pieces_of_every_size_take_one_compilation_and_a_small_request_none(trai
 
     one = rows(DATA, slice(1))
     monkeypatch.setattr(AmortizedPosterior, "_inverse", counted)
-    monkeypatch.setattr(amortized_posterior, "_ROWS_COMPILED", 33)
+    monkeypatch.setattr(drawing, "_ROWS_COMPILED", 33)
     monkeypatch.setattr(AmortizedPosterior, "_invert", lambda *_: pytest.fail("a large request was not compiled"))
-    monkeypatch.setattr(amortized_posterior, "_DRAWS_WORTH_COMPILING", 100)
+    monkeypatch.setattr(drawing, "_DRAWS_WORTH_COMPILING", 100)
     assert trained.sample(one, 100, seed=1).shape == (1, 100, 3)
     assert trained.sample(one, 250, seed=1).shape == (1, 250, 3)
     assert compilations == [(1, 33, 3)]

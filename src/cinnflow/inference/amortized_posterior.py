@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow.inference.configurator import Configurator, Data, is_configured
+from cinnflow.inference.drawing import draw
 from cinnflow.inference.errors import SummaryNetworkError
 from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
@@ -21,10 +21,6 @@ from cinnflow.inference.standardization import Standardization
 from cinnflow.networks.invertible_network import InvertibleNetwork
 
 _ROWS_AT_ONCE = 2**16
-_DRAWS_WORTH_COMPILING = 2**18
-"""Of one request, on a CPU: from about so many on, a compiled inverse makes up for its compilation."""
-_ROWS_COMPILED = 2**13
-"""Of one compiled call, so that what layers give each other stays in a cache."""
 _DATA_SETS_AT_ONCE = 2**12
 _ELEMENTS_AT_ONCE = 2**18
 """Elements of all data sets together that the summary network sees at once."""
@@ -227,36 +223,8 @@ class AmortizedPosterior(keras.Layer):
         Returns:
             Draws (data sets, n_samples, parameters), on the parameters' own scale and within their bounds.
         """
-        configured = self._ready(data)
-        rng = np.random.default_rng(seed)
-        count = _length(configured)
-        draws = np.empty((count, n_samples, len(self.names)))
-        condition = self._in_parts(self._condition_of, configured)
-        compiled = count * n_samples >= _DRAWS_WORTH_COMPILING and not tf.config.list_logical_devices("GPU")
-        rows = _ROWS_COMPILED if compiled else _ROWS_AT_ONCE
-        # Draws of many data sets go in one piece, and those of one data set in several, so that memory is bounded.
-        sets, each = max(1, rows // max(1, n_samples)), max(1, min(rows, n_samples))
-
-        def pieces() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-            for start in range(0, count, sets):
-                for first in range(0, n_samples, each):
-                    block = draws[start : start + sets, first : first + each]
-                    z = rng.standard_normal(block.shape, np.float32).astype(self.compute_dtype)
-                    yield block, z, condition[start : start + sets]
-
-        if not compiled:
-            for block, z, given in pieces():
-                block[...] = self._invert(z, given)
-            return draws
-
-        def fill(block: np.ndarray, z: np.ndarray, given: np.ndarray) -> None:
-            whole = self._invert_compiled(_padded(z, sets, each), _padded(given, sets))
-            block[...] = whole[: block.shape[0], : block.shape[1]]
-
-        with ThreadPoolExecutor(_calls_at_once()) as pool:
-            for _ in pool.map(fill, *zip(*pieces(), strict=True)):
-                pass
-        return draws
+        condition = self._in_parts(self._condition_of, data)
+        return draw(self._invert, self._invert_compiled, condition, n_samples, len(self.names), seed)
 
     def log_prob(self, theta: np.ndarray, data: Data) -> np.ndarray:
         """log q(θ | data) of one or several parameter vectors for each data set.
@@ -406,18 +374,6 @@ def _parts(configured: dict[str, np.ndarray], most: int = _ROWS_AT_ONCE) -> Iter
 
 def _rows(configured: dict[str, np.ndarray], part: slice) -> dict[str, np.ndarray]:
     return {name: array[part] for name, array in configured.items()}
-
-
-def _padded(array: np.ndarray, *sizes: int) -> np.ndarray:
-    """An array whose first axes are filled up with zeros to these sizes, so that one program takes every piece."""
-    filled = np.zeros((*sizes, *array.shape[len(sizes) :]), array.dtype)
-    filled[tuple(map(slice, array.shape[: len(sizes)]))] = array
-    return filled
-
-
-def _calls_at_once() -> int:
-    """Of a compiled program: one keeps the cores busy while another hands over its draws, where it may use several."""
-    return 1 if tf.config.threading.get_intra_op_parallelism_threads() == 1 else 2
 
 
 def _length(configured: dict[str, np.ndarray]) -> int:
