@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from studies import Workflow
+
+from cinnflow.simulation.folder_lock import alone_in
 
 
 @pytest.fixture(scope="session")
@@ -15,11 +18,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 
 
 @pytest.fixture(scope="session")
-def finished(project: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """The study, run once. Its folder's name holds what a shell would take apart."""
-    workflow = project.copy(tmp_path_factory.mktemp("finished") / "it's $HOME")
-    workflow.succeed()
-    return workflow
+def finished(project: Workflow, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Workflow:
+    """The study, run once for all test processes. Its folder's name holds what a shell would take apart."""
+    root = tmp_path_factory.getbasetemp()
+    shared = (root if worker_id == "master" else root.parent) / "finished"
+    shared.mkdir(exist_ok=True)
+    with alone_in(shared):
+        if not (shared / "done").exists():
+            shutil.rmtree(shared / "it's $HOME", ignore_errors=True)
+            project.copy(shared / "it's $HOME").succeed()
+            (shared / "done").touch()
+    return Workflow(shared / "it's $HOME")
 
 
 @pytest.fixture

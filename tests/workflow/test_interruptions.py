@@ -111,7 +111,7 @@ def test_killed_between_commit_and_exit(disturbed: Disturbed, undisturbed: Workf
     """Snakemake deletes the output of a job that it saw fail; a committed batch must not look like one."""
     study = disturbed.workflow
     step = study.source / "steps/simulate.py"
-    committed = "    run_batch(batch, model.generative, args.seed, meaning.parts, limits)\n"
+    committed = "    run_batch(batch, model.generative, args.seed, parts, limits, theta)\n"
     study.edit(step, committed, f"{committed}    import os\n\n    os.kill(os.getpid(), 9)\n")
     disturbed.start().end()
     disturbed.wait_for_no_process()
