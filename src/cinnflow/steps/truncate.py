@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cinnflow.inference.observation import read_observation
+from cinnflow.inference.observation import ObservationError, read_observation
+from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
 from cinnflow.store.layout import Store, place
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cinnflow.inference.region import Region
 
 PRIOR_DRAWS = 200_000
+MOST_DATA_SETS = 16
+"""Of one observation: their regions are united."""
 
 
 def main() -> None:
@@ -52,6 +55,13 @@ def _truncate(args: argparse.Namespace) -> None:
         lengths=simulations.length_contexts,
     )
 
+    data_sets = len(next(iter(observed.values())))
+    if data_sets > MOST_DATA_SETS:
+        raise ObservationError(
+            f"{args.observation} holds {data_sets} data sets; proposals are truncated for {MOST_DATA_SETS} at most: "
+            "set simulations.proposal: prior, whose posterior is for all of them"
+        )
+
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
     from cinnflow.inference.load import load_members
     from cinnflow.inference.region import Region
@@ -63,9 +73,13 @@ def _truncate(args: argparse.Namespace) -> None:
     region = Region.around(load_members(args.fits), observed, prior_draws, args.seed, wider)
     share = float(np.mean(region.inside(prior_draws)))
     store = Store(args.stores / f"{args.store}.zarr")
-    region.save(proposal_folder(store), args.fits)
-    proposal, path = Proposal(args.prior, args.wider or None, args.fingerprint), proposal_path(store)
-    place(path, proposal.text().encode(), path.with_suffix(".temporary"))
+    folder, path = proposal_folder(store), proposal_path(store)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(folder):
+        if not path.exists():  # another study with this store may have been first, and holds for both
+            region.save(folder, args.fits)
+            proposal = Proposal(args.prior, args.wider or None, args.fingerprint)
+            place(path, proposal.text().encode(), path.with_suffix(".temporary"))
     say(f"truncated to {args.observation}: {share:.2g} of the prior is left to simulate")
 
 
