@@ -53,7 +53,7 @@ def main() -> None:
 
 def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
     """each split's batches and simulations: done, running, failed by reason, rate, time left"""
-    table = Table(title=f"{plan.study.study}: {plan.store.path}")
+    table = Table(title=f"{plan.study.study}: {', '.join(str(store.path) for store in plan.stores)}")
     for column in ("split", "batches", "running", "simulations", "failed", "rate", "time left"):
         table.add_column(column, justify="left" if column in ("split", "failed") else "right")
     now = time_of_files(STORES)
