@@ -81,13 +81,14 @@ class Simulations(Section):
     keep_failed: Count = Field(
         0, description="working folders of failed simulations to keep beside the store, of each split"
     )
+    observation: str | None = Field(
+        None,
+        description="where the prior is truncated: around a name of `observations`, or the path of a file (truncated)",
+    )
     proposal: Literal["prior", "truncated"] = Field(
         "prior",
         description="where parameters of later rounds come from: the prior, or (regime rounds) the prior truncated to "
         "where the fit to the rounds before sees the posterior of one observation",
-    )
-    observation: str | None = Field(
-        None, description="that observation: a name of `observations`, or the path of a file (truncated)"
     )
 
     @property
@@ -119,10 +120,15 @@ class Simulations(Section):
             raise ValueError("no value beside simulations.source, since no simulation is run")
         return value
 
+    @field_validator("proposal")
+    @classmethod
+    def _an_observation_tells_where_to_truncate(cls, proposal: str, info: ValidationInfo) -> str:
+        if proposal == "truncated" and info.data.get("observation") is None:
+            raise ValueError("a simulations.observation beside it, which says where the prior is truncated")
+        return proposal
+
     @model_validator(mode="after")
-    def _an_observation_tells_where_to_truncate(self) -> Simulations:
-        if self.truncated and self.observation is None:
-            raise ValueError("an observation beside proposal: truncated, which says where the prior is truncated")
+    def _an_observation_has_an_effect(self) -> Simulations:
         if self.observation is not None and not self.truncated:
             raise ValueError("an observation beside proposal: truncated alone; with the prior it has no effect")
         return self

@@ -36,6 +36,11 @@ def parameters(wildcards):
 
 def round_before(wildcards):
     """The round whose fit tells where to truncate."""
+    if wildcards.store not in TRUNCATED:
+        raise WorkflowError(
+            f"cinnflow: {wildcards.store} is of another observation, network or training than the study has now: it was "
+            "edited while jobs ran. Start snakemake again; what is finished is kept"
+        )
     return ROUNDS[TRUNCATED[wildcards.store] - 1]
 
 

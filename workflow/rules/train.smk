@@ -58,25 +58,28 @@ rule train:
     shell:
         "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --meaning {PLAN.store.name:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --network {params.network:q} --training {params.training:q} --seed {params.seed}"
-        " --member {wildcards.member} --before {input.before:q} --region={params.region:q} --threads {threads} --memory {resources.mem_mb}"
-        " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
+        " --member {wildcards.member} --before {input.before:q} --region={params.region:q} --threads {threads}"
+        " --memory {resources.mem_mb} --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
 
 
-# Decides on whether another round follows, where the configuration says when they stop.
-checkpoint assess:
-    input:
-        fits=lambda wildcards: PLAN.fits(f"round-{wildcards.round}"),
-    output:
-        gain=f"{PLAN.folder}/fit/round-{{round}}/gain.json",
-    params:
-        stop_below=SIMULATIONS.stop_below,
-    wildcard_constraints:
-        round=r"\d+",
-    log:
-        f"{PLAN.folder}/logs/assess-round-{{round}}.log",
-    localrule: True
-    shell:
-        "{STEP}.assess --fits {input.fits:q} --stop-below {params.stop_below} --gain {output.gain:q} 2> {log:q}"
+if SIMULATIONS.stop_below is not None:
+
+    # Decides on whether another round follows. Where there is any checkpoint, each job on a cluster plans all that its
+    # target depends on: so there is none in other studies.
+    checkpoint assess:
+        input:
+            fits=lambda wildcards: PLAN.fits(f"round-{wildcards.round}"),
+        output:
+            gain=f"{PLAN.folder}/fit/round-{{round}}/gain.json",
+        params:
+            stop_below=SIMULATIONS.stop_below,
+        wildcard_constraints:
+            round=r"\d+",
+        log:
+            f"{PLAN.folder}/logs/assess-round-{{round}}.log",
+        localrule: True
+        shell:
+            "{STEP}.assess --fits {input.fits:q} --stop-below {params.stop_below} --gain {output.gain:q} 2> {log:q}"
 
 
 rule draws:

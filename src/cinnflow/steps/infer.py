@@ -10,7 +10,7 @@ import numpy as np
 
 from cinnflow.inference.export import draws_each, posterior_table, write_draws
 from cinnflow.inference.observation import read_observation
-from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.simulation.padding import MASK
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.layout import place
@@ -42,13 +42,7 @@ def _infer(args: argparse.Namespace) -> None:
     model = load_model(args.model, args.options)
     manifest = read_manifest(args.manifest)
     simulations = read_simulations(args.stores, [manifest])
-    observed = read_observation(
-        args.observation,
-        simulations.shapes,
-        model.read_observation,
-        padded=simulations.padded,
-        lengths=simulations.length_contexts,
-    )
+    observed = read_observed(args.observation, simulations, model)
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
     from cinnflow.inference.load import load_members
@@ -86,6 +80,17 @@ def _infer(args: argparse.Namespace) -> None:
     table = posterior_table(draws, prior).to_csv(index=False)
     place(args.table, table.encode(), args.table.with_suffix(".temporary"))
     say(f"{args.observation}: posterior of {data_sets} data sets, {draws_of_each} draws each")
+
+
+def read_observed(path: Path, simulations: Simulations, model: Model) -> dict[str, np.ndarray]:
+    """Observed data, arranged as a model's simulations are; errors as for `read_observation`."""
+    return read_observation(
+        path,
+        simulations.shapes,
+        model.read_observation,
+        padded=simulations.padded,
+        lengths=simulations.length_contexts,
+    )
 
 
 def _as_long(simulations: Simulations, length: int | None) -> np.ndarray:

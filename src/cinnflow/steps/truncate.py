@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cinnflow.inference.observation import ObservationError, read_observation
+from cinnflow.inference.observation import ObservationError
 from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.steps.common import run_step, say
+from cinnflow.steps.infer import read_observed
 from cinnflow.steps.simulate import load_unedited
-from cinnflow.store.layout import Store, place
+from cinnflow.store.layout import Store, StoreError, place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.proposal import Proposal, proposal_folder, proposal_path, read_proposal
 from cinnflow.store.reader import read_simulations
@@ -45,16 +46,14 @@ def main() -> None:
 
 
 def _truncate(args: argparse.Namespace) -> None:
+    store = Store(args.stores / f"{args.store}.zarr")
+    if store.splits() and not proposal_path(store).exists():
+        raise StoreError(
+            f"{store.path} holds simulations, but where they were drawn, {proposal_folder(store)}, is gone: put it "
+            f"back, or delete {store.path} too, and start snakemake again, which runs that round anew"
+        )
     model, _ = load_unedited(args, args.prior)
-    simulations = read_simulations(args.stores, [read_manifest(args.manifest)])
-    observed = read_observation(
-        args.observation,
-        simulations.shapes,
-        model.read_observation,
-        padded=simulations.padded,
-        lengths=simulations.length_contexts,
-    )
-
+    observed = read_observed(args.observation, read_simulations(args.stores, [read_manifest(args.manifest)]), model)
     data_sets = len(next(iter(observed.values())))
     if data_sets > MOST_DATA_SETS:
         raise ObservationError(
@@ -72,7 +71,6 @@ def _truncate(args: argparse.Namespace) -> None:
     wider = read_region(Store(args.stores / f"{args.wider}.zarr")) if args.wider else None
     region = Region.around(load_members(args.fits), observed, prior_draws, args.seed, wider)
     share = float(np.mean(region.inside(prior_draws)))
-    store = Store(args.stores / f"{args.store}.zarr")
     folder, path = proposal_folder(store), proposal_path(store)
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
