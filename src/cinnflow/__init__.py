@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from cinnflow.imports import quick_imports
+
 __version__ = "0.1.0"
 
 _HOME = {
@@ -32,7 +34,9 @@ __all__ = [*_HOME, "__version__"]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'cinnflow' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    with quick_imports():
+        found = getattr(importlib.import_module(_HOME[name]), name)
+    return globals().setdefault(name, found)
 
 
 def __dir__() -> list[str]:

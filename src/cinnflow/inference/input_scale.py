@@ -62,7 +62,12 @@ class InputScale(keras.Layer):
 
     def call(self, x):
         x = tf.cast(x, tf.float64)
-        compressed = self.logarithmic(tf.math.asinh(x / self.typical)) * self.heavy
+        # Most data have no heavy tails, and asinh takes longer than all else that prepares them.
+        compressed = tf.cond(
+            tf.reduce_any(self.heavy > 0.0),
+            lambda: self.logarithmic(tf.math.asinh(x / self.typical)) * self.heavy,
+            lambda: tf.zeros_like(x),
+        )
         return tf.concat([self.linear(x), compressed], axis=-1)
 
     def get_config(self) -> dict:

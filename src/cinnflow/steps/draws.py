@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cinnflow.imports import quick_imports
 from cinnflow.inference.draws import Draws, write_draws
 from cinnflow.simulation.model_file import load_model
 from cinnflow.steps.common import run_step, say
@@ -35,8 +36,9 @@ def _draw(args: argparse.Namespace) -> None:
     test = read_simulations(args.stores, [read_manifest(args.manifest)])
 
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
-    from cinnflow.inference.load import load_members
-    from cinnflow.training.device import use_device
+    with quick_imports():
+        from cinnflow.inference.load import load_members
+        from cinnflow.training.device import use_device
 
     use_device(args.threads)
     posterior = load_members(args.fits)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cinnflow.imports import quick_imports
 from cinnflow.inference.export import draws_each, posterior_table, write_draws
 from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import Model, load_model
@@ -45,8 +46,9 @@ def _infer(args: argparse.Namespace) -> None:
     observed = read_observed(args.observation, simulations, model)
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
-    from cinnflow.inference.load import load_members
-    from cinnflow.training.device import use_device
+    with quick_imports():
+        from cinnflow.inference.load import load_members
+        from cinnflow.training.device import use_device
 
     use_device(args.threads)
     data_sets = len(next(iter(observed.values())))

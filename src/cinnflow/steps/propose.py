@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cinnflow.imports import quick_imports
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.truncated_prior import draw_truncated
 from cinnflow.steps.common import run_step, say
@@ -39,7 +40,8 @@ def main() -> None:
 def _propose(args: argparse.Namespace) -> None:
     model, _ = load_unedited(args, args.prior)
 
-    from cinnflow.training.device import use_device
+    with quick_imports():
+        from cinnflow.training.device import use_device
 
     use_device(args.threads)
     store = Store(args.store)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from cinnflow.config import Training
 from cinnflow.config_network import ModelFileNetwork, Network
+from cinnflow.imports import quick_imports
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say
@@ -73,12 +74,13 @@ def _train(args: argparse.Namespace) -> None:
     own = getattr(import_model(args.model), summary.type) if isinstance(summary, ModelFileNetwork) else None
 
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
-    import keras
+    with quick_imports():
+        import keras
 
-    from cinnflow.inference.amortized_posterior import AmortizedPosterior
-    from cinnflow.training.device import use_device
-    from cinnflow.training.fit import fit
-    from cinnflow.training.memory import memory_limit
+        from cinnflow.inference.amortized_posterior import AmortizedPosterior
+        from cinnflow.training.device import use_device
+        from cinnflow.training.fit import fit
+        from cinnflow.training.memory import memory_limit
 
     device = use_device(args.threads)
     log.info("training on %s", device)

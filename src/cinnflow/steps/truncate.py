@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cinnflow.imports import quick_imports
 from cinnflow.inference.observation import ObservationError
 from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.steps.common import run_step, say
@@ -62,9 +63,10 @@ def _truncate(args: argparse.Namespace) -> None:
         )
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
-    from cinnflow.inference.load import load_members
-    from cinnflow.inference.region import Region
-    from cinnflow.training.device import use_device
+    with quick_imports():
+        from cinnflow.inference.load import load_members
+        from cinnflow.inference.region import Region
+        from cinnflow.training.device import use_device
 
     use_device(args.threads)
     prior_draws = model.generative.prior(PRIOR_DRAWS, np.random.default_rng([args.seed, 0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -65,6 +66,15 @@ class InMemoryBatches:
 
     def digest(self) -> str:
         return f"{type(self).__name__} {self.batch_size} {self.seed} {digest_of(self.pool)}"
+
+
+def made_ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks, each made in a thread while training is at the one before."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = thread.submit(next, blocks, None)
+            yield block
 
 
 def digest_of(arrays: Mapping[str, tf.Tensor]) -> str:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import cinnflow
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.training.batches import Batches, digest_of
+from cinnflow.training.batches import Batches, digest_of, made_ahead
 from cinnflow.training.checkpoint import Checkpoint
 from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.errors import TrainingError
@@ -119,7 +119,7 @@ class Epochs:
         start = time.perf_counter()
         losses: list[np.ndarray] = []
         done = (number - 1) * self.batches.updates_per_epoch
-        for pool, rows in self.batches.epoch(number):
+        for pool, rows in made_ahead(self.batches.epoch(number)):
             losses.append(self.updates(pool, rows))
             done += len(rows)
             if not np.all(np.isfinite(losses[-1])):
