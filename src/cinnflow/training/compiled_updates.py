@@ -22,7 +22,8 @@ class CompiledUpdates:
     the shapes of pool and batch alone, so that a shorter last call compiles nothing anew.
 
     The optimizer sees all weights as one vector. A program with an update rule for each weight would take several
-    times as long to compile, and longer to run.
+    times as long to compile, and longer to run. The posterior itself has its weights back after `give_weights`: once an
+    epoch, since each of them takes a call into TensorFlow.
 
     Args:
         posterior: what is trained; its weights are there already.
@@ -54,11 +55,17 @@ class CompiledUpdates:
         padded = np.zeros((UPDATES_PER_CALL, batch_size), np.int32)
         padded[:updates] = rows
         # As tensors: another Python number would mean another program.
-        self.weights.assign(self._joined())
         losses = self._run(dict(pool), tf.constant(padded), tf.constant(updates))
+        return losses.numpy()[:updates]
+
+    def take_weights(self) -> None:
+        """Lets the next updates start from the weights that the posterior has."""
+        self.weights.assign(self._joined())
+
+    def give_weights(self) -> None:
+        """Sets the posterior's weights to what the updates so far have made of them."""
         for variable, value in self._separated(self.weights.value):
             variable.assign(value)
-        return losses[:updates].numpy()
 
     @tf.function(autograph=False, jit_compile=True)
     def _run(self, pool: dict[str, tf.Tensor], rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:

@@ -119,6 +119,7 @@ class Epochs:
         start = time.perf_counter()
         losses: list[np.ndarray] = []
         done = (number - 1) * self.batches.updates_per_epoch
+        self.updates.take_weights()
         for pool, rows in made_ahead(self.batches.epoch(number)):
             losses.append(self.updates(pool, rows))
             done += len(rows)
@@ -126,6 +127,7 @@ class Epochs:
                 break
             if on_updates is not None:
                 on_updates(done, float(np.mean(losses[-1])))
+        self.updates.give_weights()
         found = np.concatenate(losses)
         epoch = Epoch(
             epoch=number,
