@@ -7,6 +7,7 @@ import math
 import keras
 from keras import ops
 
+from cinnflow.networks.dense import Dense
 from cinnflow.networks.masking import MaskedLayer
 from cinnflow.networks.mlp import Mlp, child_seeds
 
@@ -41,9 +42,7 @@ class AttentionBlock(MaskedLayer):
         self.seed = seed
         *seeds, last = child_seeds(seed, 5)
         self.projections = [
-            keras.layers.Dense(
-                units, kernel_initializer=keras.initializers.GlorotUniform(seed=child), dtype=self.dtype_policy
-            )
+            Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=child), dtype=self.dtype_policy)
             for child in seeds
         ]
         self.elementwise = Mlp(1, units, activation, output_dim=units, seed=last, dtype=self.dtype_policy)

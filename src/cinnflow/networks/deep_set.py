@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from cinnflow.networks.dense import Dense
 from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
 
@@ -48,7 +49,7 @@ class InvariantModule(MaskedLayer):
         inner, outer, direct = child_seeds(seed, 3)
         self.elementwise = Mlp(num_dense, units, activation, seed=inner, dtype=self.dtype_policy)
         self.pooled = Mlp(num_dense, units, activation, output_dim, seed=outer, dtype=self.dtype_policy)
-        self.linear = keras.layers.Dense(
+        self.linear = Dense(
             units if output_dim is None else output_dim,
             use_bias=False,
             kernel_initializer=keras.initializers.GlorotUniform(seed=direct),

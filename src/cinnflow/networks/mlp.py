@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from cinnflow.networks.dense import Dense
+
 
 def child_seeds(seed: int, count: int) -> list[int]:
     """Seeds for the parts of a layer: independent of each other, and the same for the same seed."""
@@ -65,8 +67,8 @@ class Mlp(keras.Layer):
         if output_dim is not None:
             self.output_layer = self._dense(output_dim, next(seeds), zero=zero_output)
 
-    def _dense(self, units: int, seed: int, use_bias: bool = True, zero: bool = False) -> keras.layers.Dense:
-        return keras.layers.Dense(
+    def _dense(self, units: int, seed: int, use_bias: bool = True, zero: bool = False) -> Dense:
+        return Dense(
             units,
             use_bias=use_bias,
             kernel_initializer="zeros" if zero else keras.initializers.GlorotUniform(seed=seed),
