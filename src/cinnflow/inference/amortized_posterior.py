@@ -183,7 +183,7 @@ class AmortizedPosterior(keras.Layer):
         return self._seen(self.parameter_scale(u)), log_det + self.parameter_scale.log_det()
 
     def _seen(self, standardized: tf.Tensor) -> tf.Tensor:
-        return tf.cast(tf.clip_by_value(standardized, -_FARTHEST, _FARTHEST), self.compute_dtype)
+        return tf.clip_by_value(tf.cast(standardized, self.compute_dtype), -_FARTHEST, _FARTHEST)
 
     def summarize(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The learned summaries (data sets, summary_dim) of prepared data."""

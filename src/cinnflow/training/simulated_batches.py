@@ -95,6 +95,8 @@ class OnlineBatches:
         """The finite simulations of a batch; they stand in for those that are not, so that it keeps its size."""
         arrays = self.configure(simulated)
         finite = finite_rows(arrays)
+        if finite.all():
+            return arrays
         if not finite.any():
             raise TrainingError(f"none of the {len(finite)} simulations of a batch is finite: mend the simulator")
         self._left_out += int(np.sum(~finite))
