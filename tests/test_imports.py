@@ -1,11 +1,15 @@
 """Who imports whom: jobs that need no network never load TensorFlow, and arrows between packages run one way."""
 
 import ast
+import gc
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import cinnflow
+from cinnflow.imports import quick_imports
 
 SOURCE = Path(__file__).parent.parent / "src" / "cinnflow"
 BELOW = {
@@ -46,3 +50,23 @@ def test_arrows_run_one_way(package):
                 imported = node.module.split(".")[1]
                 allowed = {package, "config", "config_network", "errors", *BELOW[package]}
                 assert imported in allowed, f"{path} imports cinnflow.{imported}"
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_garbage_is_collected_again_after_imports(collecting):
+    before = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        with pytest.raises(ImportError), quick_imports():
+            assert not gc.isenabled()
+            raise ImportError
+        assert gc.isenabled() == collecting
+        assert gc.get_freeze_count() == 0
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
+def test_every_name_is_there():
+    assert all(getattr(cinnflow, name) is getattr(cinnflow, name) for name in cinnflow.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Posterior'"):
+        _ = cinnflow.Posterior

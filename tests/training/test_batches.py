@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from cinnflow.training.batches import InMemoryBatches, finite_rows, pad_and_stack
+from cinnflow.training.batches import InMemoryBatches, finite_rows, made_ahead, pad_and_stack
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
 from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
 from cinnflow.training.simulation_ahead import SimulationAhead
@@ -31,6 +32,32 @@ def test_an_epoch_takes_every_simulation_once_in_an_order_of_its_own():
 
 def test_fewer_simulations_than_a_batch_are_one_batch():
     assert rows_of(InMemoryBatches({"parameters": np.zeros((5, 2))}, batch_size=10, seed=0), 1).shape == (1, 5)
+
+
+def test_the_next_block_is_made_while_one_is_taken():
+    second_made = threading.Event()
+
+    def blocks():
+        yield "first"
+        second_made.set()
+        yield "second"
+
+    taken = []
+    for block in made_ahead(blocks()):
+        assert second_made.wait(10)
+        taken.append(block)
+    assert taken == ["first", "second"]
+
+
+def test_what_fails_in_making_a_block_reaches_training():
+    def blocks():
+        yield "first"
+        raise ValueError("no more")
+
+    ahead = made_ahead(blocks())
+    assert next(ahead) == "first"
+    with pytest.raises(ValueError, match="no more"):
+        next(ahead)
 
 
 @pytest.fixture

@@ -58,6 +58,23 @@ def test_a_shorter_call_compiles_nothing_anew_and_takes_no_more_updates():
     assert updates._run.experimental_get_tracing_count() == 1
 
 
+def test_the_posterior_has_its_weights_once_they_are_given():
+    posterior, pool = adapted()
+    updates = CompiledUpdates(posterior, optimizer())
+    start = posterior.get_weights()
+    updates(pool, np.zeros((3, 16), np.int32))
+    np.testing.assert_array_equal(posterior.trainable_variables[0], start[0])
+    updates.give_weights()
+    trained = posterior.get_weights()
+    assert any(np.any(one != other) for one, other in zip(start, trained, strict=True))
+
+    posterior.set_weights(start)
+    updates.take_weights()
+    updates.give_weights()
+    for one, other in zip(posterior.get_weights(), start, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_every_update_has_noise_of_its_own():
     posterior, pool = adapted(use_soft_flow=True)
     generator = posterior.inference_net.noise

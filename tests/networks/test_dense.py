@@ -1,0 +1,60 @@
+"""A dense layer has the outputs and gradients of Keras's own, whatever the number of rows."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cinnflow.networks import dense
+from cinnflow.networks.dense import Dense
+
+
+def outputs_and_gradients(kind, x, **settings):
+    layer = kind(5, activation="swish", kernel_initializer=keras.initializers.GlorotUniform(seed=1), **settings)
+    layer.build(x.shape)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+        loss = tf.reduce_sum(tf.sin(y))
+    return [y, *tape.gradient(loss, [x, *(weight.value for weight in layer.weights)])]
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("shape", [(3, 4), (1030, 4), (21, 50, 4), (7, 1031, 4)])
+def test_it_agrees_with_keras(shape, use_bias):
+    x = tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
+    ours, theirs = (outputs_and_gradients(kind, x, use_bias=use_bias) for kind in (Dense, keras.layers.Dense))
+    assert len(ours) == 4 if use_bias else 3
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def products_in(x_shape):
+    """The matrix products of a layer's forward and backward pass."""
+    layer = Dense(5)
+    layer.build((None, 4))
+
+    @tf.function(autograph=False)
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(layer(x)))
+        return tape.gradient(loss, layer.kernel.value)
+
+    graph = gradients.get_concrete_function(tf.TensorSpec(x_shape, tf.float32)).graph
+    return sum(operation.type == "MatMul" for operation in graph.get_operations())
+
+
+def test_only_many_rows_come_in_blocks():
+    few, many, unknown = products_in((1000, 4)), products_in((1024, 4)), products_in((None, 4))
+    # Forward and of the kernel; in blocks, that of x stands there too, and is left out when compiled.
+    assert (few, many, unknown) == (2, 2 + dense._BLOCKS, 2)
+
+
+def test_it_takes_a_number_of_data_sets_that_is_not_known():
+    layer = Dense(5)
+    layer.build((None, 30, 4))
+    x = np.random.default_rng(0).standard_normal((40, 30, 4)).astype(np.float32)
+    called = tf.function(layer, input_signature=[tf.TensorSpec((None, 30, 4), tf.float32)])
+    np.testing.assert_allclose(called(x), layer(x), rtol=1e-5, atol=1e-6)
