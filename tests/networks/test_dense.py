@@ -22,7 +22,7 @@ def outputs_and_gradients(kind, x, **settings):
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-@pytest.mark.parametrize("shape", [(3, 4), (1030, 4), (21, 50, 4), (7, 1031, 4)])
+@pytest.mark.parametrize("shape", [(3, 64), (2, 40_000), (1030, 64), (21, 50, 32), (2, 515, 70)])
 def test_it_agrees_with_keras(shape, use_bias):
     x = tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
     ours, theirs = (outputs_and_gradients(kind, x, use_bias=use_bias) for kind in (Dense, keras.layers.Dense))
@@ -34,7 +34,7 @@ def test_it_agrees_with_keras(shape, use_bias):
 def products_in(x_shape):
     """The matrix products of a layer's forward and backward pass."""
     layer = Dense(5)
-    layer.build((None, 4))
+    layer.build(x_shape)
 
     @tf.function(autograph=False)
     def gradients(x):
@@ -46,10 +46,13 @@ def products_in(x_shape):
     return sum(operation.type == "MatMul" for operation in graph.get_operations())
 
 
-def test_only_many_rows_come_in_blocks():
-    few, many, unknown = products_in((1000, 4)), products_in((1024, 4)), products_in((None, 4))
+@pytest.mark.parametrize(
+    ("shape", "blocks"),
+    [((1000, 64), 1), ((1024, 32), dense._BLOCKS), ((1024, 31), 1), ((4096, 64), 1), ((None, 64), 1)],
+)
+def test_blocks_are_for_some_thousand_rows(shape, blocks):
     # Forward and of the kernel; in blocks, that of x stands there too, and is left out when compiled.
-    assert (few, many, unknown) == (2, 2 + dense._BLOCKS, 2)
+    assert products_in(shape) == 1 + blocks + (blocks > 1)
 
 
 def test_it_takes_a_number_of_data_sets_that_is_not_known():

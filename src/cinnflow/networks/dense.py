@@ -1,4 +1,4 @@
-"""A dense layer that is faster to train over many rows."""
+"""A dense layer that is faster to train on some thousand rows."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-_MANY_ROWS = 1024
+_ROWS = range(1024, 4096)
+"""Numbers of rows for which blocks pay; a larger product is divided between the cores in any case."""
+_INPUTS = 32
+"""Number of columns from which they do."""
 _BLOCKS = 4
 
 
 class Dense(keras.layers.Dense):
-    """y = activation(x W + b), as Keras has it; where x has many rows, the gradient of W is a sum over blocks of them.
+    """y = activation(x W + b), as in Keras; with some thousand rows, the gradient of W is a sum over blocks of them.
 
         ∂L/∂W = xᵀ ∂L/∂y = Σ over blocks of rows of xᵀ ∂L/∂y
 
-    The compiled product over all rows at once takes half as long again on a CPU. A GPU needs no blocks.
+    Compiled for a CPU, the product over all rows at once takes half as long again. A GPU needs no blocks.
     """
 
     def call(self, x, training: bool | None = None):
         """x (..., inputs) -> (..., units)."""
         *axes, inputs = x.shape
-        if None in axes or math.prod(axes) < _MANY_ROWS or tf.config.list_logical_devices("GPU"):
+        in_blocks = None not in axes and math.prod(axes) in _ROWS and inputs >= _INPUTS
+        if not in_blocks or tf.config.list_logical_devices("GPU"):
             return super().call(x, training=training)
         y = _product(ops.reshape(x, (-1, inputs)), tf.convert_to_tensor(self.kernel))
         if self.use_bias:

@@ -57,9 +57,9 @@ class StreamedBatches:
         self.batch_size = min(batch_size, self.count)
         largest = int(np.max(np.diff(simulations.starts))) * simulations.bytes_each
         self.chunks_at_once = max(1, pool_bytes // max(1, largest))
-        # Arranging and standardizing a block takes a few times its memory.
+        # Arranging and standardizing a block takes a few times its memory, beside the block that is trained on.
         batch_bytes = self.batch_size * simulations.bytes_each
-        most = min(UPDATES_PER_CALL, self.updates_per_epoch, pool_bytes // (4 * batch_bytes))
+        most = min(UPDATES_PER_CALL, self.updates_per_epoch, pool_bytes // (5 * batch_bytes))
         self.updates_per_call = max(1, most)
         self.seed = seed
 
