@@ -26,7 +26,7 @@ def outputs_and_gradients(kind, x, **settings):
 def test_it_agrees_with_keras(shape, use_bias):
     x = tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
     ours, theirs = (outputs_and_gradients(kind, x, use_bias=use_bias) for kind in (Dense, keras.layers.Dense))
-    assert len(ours) == 4 if use_bias else 3
+    assert len(ours) == (4 if use_bias else 3)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
@@ -57,7 +57,7 @@ def test_blocks_are_for_some_thousand_rows(shape, blocks):
 
 def test_it_takes_a_number_of_data_sets_that_is_not_known():
     layer = Dense(5)
-    layer.build((None, 30, 4))
-    x = np.random.default_rng(0).standard_normal((40, 30, 4)).astype(np.float32)
-    called = tf.function(layer, input_signature=[tf.TensorSpec((None, 30, 4), tf.float32)])
-    np.testing.assert_allclose(called(x), layer(x), rtol=1e-5, atol=1e-6)
+    layer.build((None, 30, 64))
+    x = np.random.default_rng(0).standard_normal((40, 30, 64)).astype(np.float32)
+    called = tf.function(layer, input_signature=[tf.TensorSpec((None, 30, 64), tf.float32)])
+    np.testing.assert_allclose(called(x), layer(x), rtol=1e-4, atol=1e-5)

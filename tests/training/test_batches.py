@@ -49,6 +49,23 @@ def test_the_next_block_is_made_while_one_is_taken():
     assert taken == ["first", "second"]
 
 
+def test_who_stops_does_not_wait_for_the_block_that_is_being_made():
+    stopped, made = threading.Event(), threading.Event()
+
+    def blocks():
+        yield "first"
+        assert stopped.wait(10)
+        made.set()
+        yield "second"
+
+    ahead = made_ahead(blocks())
+    assert next(ahead) == "first"
+    ahead.close()
+    assert not made.is_set()
+    stopped.set()
+    assert made.wait(10)
+
+
 def test_what_fails_in_making_a_block_reaches_training():
     def blocks():
         yield "first"

@@ -12,6 +12,7 @@ from conjugate_gaussian import exact_log_prob, simulate
 import cinnflow as cf
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks import DeepSet, InvertibleNetwork
+from cinnflow.training.errors import TrainingError
 from cinnflow.training.trainer import Trainer
 
 
@@ -38,6 +39,25 @@ def test_online_training_comes_near_the_known_posterior_and_is_the_same_for_the_
     assert history.epochs[-1].loss < history.epochs[0].loss
     assert history.epochs[-1].learning_rate < 1e-6
     assert all(np.array_equal(first, second) for first, second in zip(*weights, strict=True))
+
+
+def test_a_simulator_that_fails_within_an_epoch_leaves_what_was_trained_so_far():
+    made = 0
+
+    def failing(count, rng):
+        nonlocal made
+        made += 1
+        if made > 130:
+            raise ValueError("no more")
+        return simulate(count, rng)
+
+    posterior = small()
+    simulations = simulate(100, np.random.default_rng(0))
+    posterior.adapt(simulations["prior_draws"], simulations["sim_data"])
+    start = posterior.get_weights()
+    with pytest.raises(TrainingError, match="no more"):
+        Trainer(posterior, failing).train_online(1, 500, 8)
+    assert any(np.any(one != other) for one, other in zip(start, posterior.get_weights(), strict=True))
 
 
 def test_a_second_training_sees_other_simulations():

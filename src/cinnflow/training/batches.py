@@ -70,11 +70,15 @@ class InMemoryBatches:
 
 def made_ahead(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same blocks, each made in a thread while training is at the one before."""
-    with ThreadPoolExecutor(1) as thread:
+    thread = ThreadPoolExecutor(1)
+    try:
         coming = thread.submit(next, blocks, None)
         while (block := coming.result()) is not None:
             coming = thread.submit(next, blocks, None)
             yield block
+    finally:
+        # Who interrupts training does not sit out the simulations of a whole block.
+        thread.shutdown(wait=False)
 
 
 def digest_of(arrays: Mapping[str, tf.Tensor]) -> str:

@@ -120,14 +120,16 @@ class Epochs:
         losses: list[np.ndarray] = []
         done = (number - 1) * self.batches.updates_per_epoch
         self.updates.take_weights()
-        for pool, rows in made_ahead(self.batches.epoch(number)):
-            losses.append(self.updates(pool, rows))
-            done += len(rows)
-            if not np.all(np.isfinite(losses[-1])):
-                break
-            if on_updates is not None:
-                on_updates(done, float(np.mean(losses[-1])))
-        self.updates.give_weights()
+        try:
+            for pool, rows in made_ahead(self.batches.epoch(number)):
+                losses.append(self.updates(pool, rows))
+                done += len(rows)
+                if not np.all(np.isfinite(losses[-1])):
+                    break
+                if on_updates is not None:
+                    on_updates(done, float(np.mean(losses[-1])))
+        finally:  # also where training is interrupted, or a simulator fails
+            self.updates.give_weights()
         found = np.concatenate(losses)
         epoch = Epoch(
             epoch=number,
