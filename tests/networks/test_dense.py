@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cinnflow.networks import dense
 from cinnflow.networks.dense import Dense
 
 
@@ -22,7 +21,7 @@ def outputs_and_gradients(kind, x, **settings):
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-@pytest.mark.parametrize("shape", [(3, 64), (2, 40_000), (1030, 64), (21, 50, 32), (2, 515, 70)])
+@pytest.mark.parametrize("shape", [(3, 64), (2, 40_000), (1030, 64), (21, 50, 32), (2, 515, 71)])
 def test_it_agrees_with_keras(shape, use_bias):
     x = tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
     ours, theirs = (outputs_and_gradients(kind, x, use_bias=use_bias) for kind in (Dense, keras.layers.Dense))
@@ -47,12 +46,29 @@ def products_in(x_shape):
 
 
 @pytest.mark.parametrize(
-    ("shape", "blocks"),
-    [((1000, 64), 1), ((1024, 32), dense._BLOCKS), ((1024, 31), 1), ((4096, 64), 1), ((None, 64), 1)],
+    ("shape", "transposed"),
+    [((1000, 64), False), ((1024, 32), True), ((1024, 31), False), ((20_000, 64), True), ((None, 64), False)],
 )
-def test_blocks_are_for_some_thousand_rows(shape, blocks):
-    # Forward and of the kernel; in blocks, that of x stands there too, and is left out when compiled.
-    assert products_in(shape) == 1 + blocks + (blocks > 1)
+def test_it_transposes_from_a_thousand_rows_on(shape, transposed):
+    # Forward and of the kernel; in halves, that of x stands there too, and is left out when compiled.
+    assert products_in(shape) == (4 if transposed else 2)
+
+
+def test_compiled_it_still_transposes():
+    layer = Dense(5)
+    layer.build((1024, 32))
+
+    @tf.function(autograph=False, jit_compile=True)
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(layer(x)))
+        return tape.gradient(loss, layer.kernel.value)
+
+    program = gradient.experimental_get_compiler_ir(tf.zeros((1024, 32)))(stage="optimized_hlo")
+    products = [line for line in program.splitlines() if " dot(" in line]
+    assert len(products) == 3
+    # Contracted over rows, each of them would have {0} on the left.
+    assert all("lhs_contracting_dims={1}" in line for line in products)
 
 
 def test_it_takes_a_number_of_data_sets_that_is_not_known():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from conjugate_gaussian import simulate
 
@@ -22,24 +23,27 @@ def adapted(**network):
     )
 
 
-def optimizer():
-    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 20), global_clipnorm=1.0)
+def optimizer(**settings):
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 20), **settings)
 
 
-def test_they_agree_with_updates_taken_one_by_one():
+@pytest.mark.parametrize(("largest", "shortened"), [(0.2, True), (100.0, False)])
+def test_they_agree_with_updates_taken_one_by_one(largest, shortened):
     rows = np.random.default_rng(1).integers(60, size=(7, 16))
     compiled, pool = adapted()
-    updates = CompiledUpdates(compiled, optimizer())
+    updates = CompiledUpdates(compiled, optimizer(), largest)
     losses = updates(pool, rows)
     updates.give_weights()
 
     plain, pool = adapted()
-    steps, expected = optimizer(), []
+    steps, expected = optimizer(global_clipnorm=largest), []
     for batch in rows:
         with tf.GradientTape() as tape:
             loss = plain.compute_loss({name: tf.gather(array, batch) for name, array in pool.items()}, training=True)
             total = loss + tf.add_n(plain.losses)
-        steps.apply(tape.gradient(total, plain.trainable_variables), plain.trainable_variables)
+        gradient = tape.gradient(total, plain.trainable_variables)
+        assert (tf.linalg.global_norm(gradient) > largest) == shortened
+        steps.apply(gradient, plain.trainable_variables)
         expected.append(float(loss))
 
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
@@ -50,7 +54,7 @@ def test_they_agree_with_updates_taken_one_by_one():
 def test_a_shorter_call_compiles_nothing_anew_and_takes_no_more_updates():
     posterior, pool = adapted()
     steps = optimizer()
-    updates = CompiledUpdates(posterior, steps)
+    updates = CompiledUpdates(posterior, steps, 1.0)
     rows = np.zeros((UPDATES_PER_CALL, 16), np.int32)
     assert updates(pool, rows).shape == (UPDATES_PER_CALL,)
     assert updates(pool, rows[:3]).shape == (3,)
@@ -60,7 +64,7 @@ def test_a_shorter_call_compiles_nothing_anew_and_takes_no_more_updates():
 
 def test_the_posterior_has_its_weights_once_they_are_given():
     posterior, pool = adapted()
-    updates = CompiledUpdates(posterior, optimizer())
+    updates = CompiledUpdates(posterior, optimizer(), 1.0)
     start = posterior.get_weights()
     updates(pool, np.zeros((3, 16), np.int32))
     np.testing.assert_array_equal(posterior.trainable_variables[0], start[0])
@@ -82,5 +86,5 @@ def test_every_update_has_noise_of_its_own():
     posterior.compute_loss(pool, training=True)
     one_update = generator.state.numpy() - before
     assert one_update.any()
-    CompiledUpdates(posterior, optimizer())(pool, np.zeros((7, 16), np.int32))
+    CompiledUpdates(posterior, optimizer(), 1.0)(pool, np.zeros((7, 16), np.int32))
     np.testing.assert_array_equal(generator.state.numpy() - before, 8 * one_update)

@@ -12,6 +12,9 @@ from cinnflow.inference.amortized_posterior import AmortizedPosterior
 
 UPDATES_PER_CALL = 50
 
+_PARTS = 8
+"""Parts of the gradient whose squares are added up side by side."""
+
 Complete = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
 
 
@@ -23,20 +26,27 @@ class CompiledUpdates:
 
     The optimizer sees all weights as one vector. A program with an update rule for each weight would take several
     times as long to compile, and longer to run. The posterior itself has its weights back after `give_weights`: once an
-    epoch, since each of them takes a call into TensorFlow.
+    epoch, since each of them takes a call into TensorFlow. A gradient that is longer than `largest_gradient` is
+    shortened to that length.
 
     Args:
         posterior: what is trained; its weights are there already.
         optimizer: a Keras optimizer.
+        largest_gradient: largest norm of a gradient that the optimizer sees.
         complete: makes prepared simulations of each batch that is gathered from the pool, inside the program; or None,
             where the pool holds prepared simulations.
     """
 
     def __init__(
-        self, posterior: AmortizedPosterior, optimizer: keras.optimizers.Optimizer, complete: Complete | None = None
+        self,
+        posterior: AmortizedPosterior,
+        optimizer: keras.optimizers.Optimizer,
+        largest_gradient: float,
+        complete: Complete | None = None,
     ) -> None:
         self.posterior = posterior
         self.optimizer = optimizer
+        self.largest_gradient = largest_gradient
         self.complete = complete
         self.weights = keras.Variable(self._joined(), name="weights")
         optimizer.build([self.weights])
@@ -84,18 +94,27 @@ class CompiledUpdates:
                 loss = self.posterior.compute_loss(batch, training=True)
                 penalties = self.posterior.losses
             total = loss + tf.add_n(penalties) if penalties else loss
-        self.optimizer.apply([tape.gradient(total, weights)], [self.weights])
+        self.optimizer.apply([self._shortened(tape.gradient(total, weights))], [self.weights])
         for variable in self.posterior.non_trainable_variables:  # the states of random generators among them
             if (state := scope.get_current_value(variable)) is not None:
                 variable.assign(state)
         return loss
 
+    def _shortened(self, gradient: tf.Tensor) -> tf.Tensor:
+        """A gradient (weights,), of a norm of at most `largest_gradient`."""
+        # One sum over all squares would first write them down, and take several times as long.
+        squares = tf.add_n([tf.square(part) for part in tf.split(gradient, _PARTS)])
+        norm = tf.sqrt(tf.reduce_sum(squares))
+        return gradient * (self.largest_gradient / tf.maximum(norm, self.largest_gradient))
+
     def _joined(self) -> tf.Tensor:
-        """All weights of the posterior, one after the other (weights,)."""
-        return tf.concat([tf.reshape(variable, [-1]) for variable in self.posterior.trainable_variables], axis=0)
+        """All weights of the posterior, one after the other, then zeros up to a multiple of `_PARTS` (weights,)."""
+        weights = tf.concat([tf.reshape(variable, [-1]) for variable in self.posterior.trainable_variables], axis=0)
+        return tf.pad(weights, [[0, -weights.shape[0] % _PARTS]])
 
     def _separated(self, weights: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
         """Each variable of the posterior with its own part of the weights, in its own shape."""
         variables = self.posterior.trainable_variables
-        parts = tf.split(weights, [int(np.prod(variable.shape)) for variable in variables])
+        sizes = [int(np.prod(variable.shape)) for variable in variables]
+        *parts, _ = tf.split(weights, [*sizes, weights.shape[0] - sum(sizes)])
         return [(variable, tf.reshape(part, variable.shape)) for variable, part in zip(variables, parts, strict=True)]

@@ -26,6 +26,7 @@ _VALIDATED_AT_ONCE = 2048
 _RISE = 2.0
 """Nats, beside one for each parameter, that the loss may lie above its lowest before training counts as diverging."""
 _FIRST_UPDATES = 10
+_LARGEST_GRADIENT = 1.0
 
 
 class Epochs:
@@ -71,8 +72,8 @@ class Epochs:
         self.patience = patience
         self.history = History() if history is None else history
         schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * batches.updates_per_epoch)
-        self.optimizer = keras.optimizers.Adam(schedule, global_clipnorm=1.0)
-        self.updates = CompiledUpdates(posterior, self.optimizer, complete)
+        self.optimizer = keras.optimizers.Adam(schedule)
+        self.updates = CompiledUpdates(posterior, self.optimizer, _LARGEST_GRADIENT, complete)
         self.best_loss = np.inf
         self.best_epoch = 0
         self.best_weights = self._weights()
