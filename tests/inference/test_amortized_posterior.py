@@ -44,11 +44,12 @@ def test_the_same_seed_gives_the_same_draws_however_they_are_chunked(trained, mo
         np.testing.assert_allclose(trained.sample(DATA, 25, seed=1), draws, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("rows_compiled", [7, 60, 2**13])
-def test_a_large_request_compiled_gives_the_draws_that_it_gives_otherwise(trained, monkeypatch, rows_compiled):
+@pytest.mark.parametrize(("rows_compiled", "pieces"), [(7, 3), (60, 4), (2**13, 32)])
+def test_a_large_request_compiled_gives_the_draws_that_it_gives_otherwise(trained, monkeypatch, rows_compiled, pieces):
     draws = trained.sample(DATA, 25, seed=1)
     monkeypatch.setattr(drawing, "_DRAWS_WORTH_COMPILING", 1)
     monkeypatch.setattr(drawing, "_ROWS_COMPILED", rows_compiled)
+    monkeypatch.setattr(drawing, "_PIECES_COMPILED", pieces)
     compiled = trained.sample(DATA, 25, seed=1)
     np.testing.assert_allclose(compiled, draws, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(trained.sample(DATA, 25, seed=1), compiled)

@@ -309,7 +309,7 @@ class AmortizedPosterior(keras.Layer):
 
     @tf.function(autograph=False, jit_compile=True)
     def _invert_compiled(self, z: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
-        return self._inverse(z, condition)
+        return tf.map_fn(lambda piece: self._inverse(*piece), (z, condition), fn_output_signature=tf.float64)
 
     def _inverse(self, z: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         x, _ = self.inference_net(z, condition, inverse=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,12 +11,17 @@ import tensorflow as tf
 
 Inverse = Callable[[np.ndarray, np.ndarray], tf.Tensor]
 """Latent draws (data sets, n, parameters) and conditions (data sets, 1, entries) -> parameters."""
+Piece = tuple[slice, slice]
+"""Of the draws: which data sets, and which draws of each."""
 
 _ROWS_AT_ONCE = 2**16
 _DRAWS_WORTH_COMPILING = 2**18
 """Of one request, on a CPU: from about so many on, a compiled program makes up for its compilation."""
-_ROWS_COMPILED = 2**13
-"""Of one compiled call, so that what layers give each other stays in a cache."""
+_ROWS_COMPILED = 500
+"""Of one piece: what layers give each other stays in a core's own cache, and a product on that core. Round numbers of
+draws fill it."""
+_PIECES_COMPILED = 2**5
+"""Of one call of the program, which takes them one after the other."""
 
 
 def draw(
@@ -25,7 +31,7 @@ def draw(
 
     Args:
         inverse: the inverse of the invertible network, on the parameters' own scale.
-        compiled: the same, compiled anew for every shape.
+        compiled: the same of several pieces, along one more first axis of both; compiled anew for every shape.
         conditions: of the data sets (data sets, 1, entries).
         n_samples: number of draws for each.
         num_params: number of parameters.
@@ -40,36 +46,45 @@ def draw(
     rows = _ROWS_COMPILED if large else _ROWS_AT_ONCE
     # Draws of many data sets go in one piece, and those of one data set in several.
     sets, each = max(1, rows // max(1, n_samples)), max(1, min(rows, n_samples))
+    pieces = [
+        (slice(start, start + sets), slice(first, first + each))
+        for start in range(0, len(conditions), sets)
+        for first in range(0, n_samples, each)
+    ]
 
-    def pieces() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        for start in range(0, len(conditions), sets):
-            for first in range(0, n_samples, each):
-                piece = draws[start : start + sets, first : first + each]
-                z = rng.standard_normal(piece.shape, np.float32).astype(conditions.dtype)
-                yield piece, z, conditions[start : start + sets]
+    def latent(piece: Piece) -> np.ndarray:
+        return rng.standard_normal(draws[piece].shape, np.float32).astype(conditions.dtype)
 
     if not large:
-        for piece, z, condition in pieces():
-            piece[...] = inverse(z, condition)
+        for piece in pieces:
+            draws[piece] = inverse(latent(piece), conditions[piece[0]])
         return draws
 
-    def fill(piece: np.ndarray, z: np.ndarray, condition: np.ndarray) -> None:
-        whole = compiled(_padded(z, sets, each), _padded(condition, sets))
-        piece[...] = whole[: piece.shape[0], : piece.shape[1]]
+    def calls() -> Iterator[tuple[Sequence[Piece], np.ndarray, np.ndarray]]:
+        for start in range(0, len(pieces), _PIECES_COMPILED):
+            together = pieces[start : start + _PIECES_COMPILED]
+            # Filled up with zeros, so that one program takes every call.
+            z = np.zeros((_PIECES_COMPILED, sets, each, num_params), conditions.dtype)
+            condition = np.zeros((_PIECES_COMPILED, sets, *conditions.shape[1:]), conditions.dtype)
+            for i, piece in enumerate(together):
+                fresh = latent(piece)
+                z[i, : fresh.shape[0], : fresh.shape[1]] = fresh
+                condition[i, : len(fresh)] = conditions[piece[0]]
+            yield together, z, condition
+
+    def fill(call: tuple[Sequence[Piece], np.ndarray, np.ndarray]) -> None:
+        together, z, condition = call
+        for piece, found in zip(together, compiled(z, condition).numpy(), strict=False):
+            place = draws[piece]
+            place[...] = found[: place.shape[0], : place.shape[1]]
 
     with ThreadPoolExecutor(_calls_at_once()) as pool:
-        for _ in pool.map(fill, *zip(*pieces(), strict=True)):
+        for _ in pool.map(fill, calls()):
             pass
     return draws
 
 
-def _padded(array: np.ndarray, *sizes: int) -> np.ndarray:
-    """An array whose first axes are filled up with zeros to these sizes, so that one program takes every piece."""
-    filled = np.zeros((*sizes, *array.shape[len(sizes) :]), array.dtype)
-    filled[tuple(map(slice, array.shape[: len(sizes)]))] = array
-    return filled
-
-
 def _calls_at_once() -> int:
-    """Of a compiled program: one keeps the cores busy while another hands over its draws, where it may use several."""
-    return 1 if tf.config.threading.get_intra_op_parallelism_threads() == 1 else 2
+    """As many as there are threads for TensorFlow: one call keeps hardly more than one core busy."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return tf.config.threading.get_intra_op_parallelism_threads() or available
