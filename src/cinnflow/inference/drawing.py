@@ -17,10 +17,9 @@ Piece = tuple[slice, slice]
 _ROWS_AT_ONCE = 2**16
 _DRAWS_WORTH_COMPILING = 2**18
 """Of one request, on a CPU: from about so many on, a compiled program makes up for its compilation."""
-_ROWS_COMPILED = 500
-"""Of one piece: what layers give each other stays in a core's own cache, and a product on that core. Round numbers of
-draws fill it."""
-_PIECES_COMPILED = 2**5
+_ROWS_COMPILED = 2000
+"""Of one piece, so that what layers give each other stays in a core's own cache. Round numbers of draws fill it."""
+_PIECES_COMPILED = 16
 """Of one call of the program, which takes them one after the other."""
 
 
