@@ -68,9 +68,11 @@ def test_pieces_of_every_size_take_one_compilation_and_a_small_request_none(trai
     monkeypatch.setattr(drawing, "_ROWS_COMPILED", 33)
     monkeypatch.setattr(AmortizedPosterior, "_invert", lambda *_: pytest.fail("a large request was not compiled"))
     monkeypatch.setattr(drawing, "_DRAWS_WORTH_COMPILING", 100)
-    assert trained.sample(one, 100, seed=1).shape == (1, 100, 3)
+    assert trained.sample(one, 140, seed=1).shape == (1, 140, 3)
     assert trained.sample(one, 250, seed=1).shape == (1, 250, 3)
     assert compilations == [(1, 33, 3)]
+    assert trained.sample(one, 100, seed=1).shape == (1, 100, 3)
+    assert compilations[1:] == [(1, 25, 3)]  # and not four pieces of 33
     monkeypatch.undo()
     monkeypatch.setattr(AmortizedPosterior, "_invert_compiled", lambda *_: pytest.fail("a small request was compiled"))
     assert trained.sample(one, 99, seed=1).shape == (1, 99, 3)

@@ -51,6 +51,16 @@ def test_they_agree_with_updates_taken_one_by_one(largest, shortened):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_a_gradient_too_large_for_its_norm_makes_the_loss_no_number():
+    posterior, _ = adapted()
+    updates = CompiledUpdates(posterior, optimizer(), 1.0)
+    gradient = np.zeros(updates.weights.shape, np.float32)
+    gradient[0] = 3e19
+    assert np.isnan(updates._shortened(tf.constant(gradient))[0])
+    gradient[0] = 3e10
+    assert float(updates._shortened(tf.constant(gradient))[0]) == pytest.approx(1.0)
+
+
 def test_a_shorter_call_compiles_nothing_anew_and_takes_no_more_updates():
     posterior, pool = adapted()
     steps = optimizer()

@@ -19,6 +19,8 @@ _DRAWS_WORTH_COMPILING = 2**18
 """Of one request, on a CPU: from about so many on, a compiled program makes up for its compilation."""
 _ROWS_COMPILED = 2000
 """Of one piece, so that what layers give each other stays in a core's own cache. Round numbers of draws fill it."""
+_FEW_PIECES = 4
+"""Of one data set: up to so many are of the same size, since filling up the last one could double the work."""
 _PIECES_COMPILED = 16
 """Of one call of the program, which takes them one after the other."""
 
@@ -43,8 +45,10 @@ def draw(
     draws = np.empty((len(conditions), n_samples, num_params))
     large = len(conditions) * n_samples >= _DRAWS_WORTH_COMPILING and not tf.config.list_logical_devices("GPU")
     rows = _ROWS_COMPILED if large else _ROWS_AT_ONCE
-    # Draws of many data sets go in one piece, and those of one data set in several.
-    sets, each = max(1, rows // max(1, n_samples)), max(1, min(rows, n_samples))
+    # Draws of many data sets go in one piece, and those of one data set in several: few of them of the same size, many
+    # of one size whatever their number.
+    sets, parts = max(1, rows // max(1, n_samples)), max(1, -(-n_samples // rows))
+    each = max(1, -(-n_samples // parts)) if parts <= _FEW_PIECES else rows
     pieces = [
         (slice(start, start + sets), slice(first, first + each))
         for start in range(0, len(conditions), sets)

@@ -105,7 +105,9 @@ class CompiledUpdates:
         # One sum over all squares would first write them down, and take several times as long.
         squares = tf.add_n([tf.square(part) for part in tf.split(gradient, _PARTS)])
         norm = tf.sqrt(tf.reduce_sum(squares))
-        return gradient * (self.largest_gradient / tf.maximum(norm, self.largest_gradient))
+        factor = self.largest_gradient / tf.maximum(norm, self.largest_gradient)
+        # A norm that is no number, or too large for one, makes the loss no number either, and so ends training.
+        return gradient * tf.where(tf.math.is_finite(norm), factor, np.nan)
 
     def _joined(self) -> tf.Tensor:
         """All weights of the posterior, one after the other, then zeros up to a multiple of `_PARTS` (weights,)."""
