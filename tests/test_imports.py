@@ -66,6 +66,46 @@ def test_garbage_is_collected_again_after_imports(collecting):
         (gc.enable if before else gc.disable)()
 
 
+def test_matplotlib_is_put_off_until_it_is_used():
+    code = """
+import sys
+import cinnflow
+cinnflow.Trainer
+assert "keras" in sys.modules and "matplotlib" not in sys.modules, "not put off"
+from keras.src.visualization import plot_bounding_box_gallery, plot_image_gallery
+plt, patches = plot_image_gallery.plt, plot_bounding_box_gallery.patches
+assert "matplotlib" not in sys.modules
+figure = plt.figure()
+import matplotlib.patches, matplotlib.pyplot
+assert isinstance(figure, matplotlib.pyplot.Figure) and patches.Patch is matplotlib.patches.Patch
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("first", ["matplotlib.pyplot", "keras"])
+def test_matplotlib_that_is_there_already_stays(first):
+    code = f"""
+import sys, {first}
+before = sys.modules["matplotlib"]
+import cinnflow
+cinnflow.Trainer
+assert sys.modules["matplotlib"] is before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_matplotlib_may_be_used_while_others_are_imported():
+    code = """
+from cinnflow.imports import quick_imports
+with quick_imports():
+    import matplotlib.pyplot as plt
+    plt.figure()
+    from matplotlib.figure import Figure
+assert isinstance(plt.figure(), Figure)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_every_name_is_there():
     assert all(getattr(cinnflow, name) is getattr(cinnflow, name) for name in cinnflow.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Posterior'"):
