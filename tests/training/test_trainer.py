@@ -12,6 +12,7 @@ from conjugate_gaussian import exact_log_prob, simulate
 import cinnflow as cf
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks import DeepSet, InvertibleNetwork
+from cinnflow.training.batches import InMemoryBatches
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.trainer import Trainer
 
@@ -58,6 +59,26 @@ def test_a_simulator_that_fails_within_an_epoch_leaves_what_was_trained_so_far()
     with pytest.raises(TrainingError, match="no more"):
         Trainer(posterior, failing).train_online(1, 500, 8)
     assert any(np.any(one != other) for one, other in zip(start, posterior.get_weights(), strict=True))
+
+
+def test_the_first_block_of_an_epoch_is_made_while_the_one_before_ends():
+    made = {1: threading.Event(), 2: threading.Event()}
+
+    class Watched(InMemoryBatches):
+        def epoch(self, number):
+            for block in super().epoch(number):
+                made[number].set()
+                yield block
+
+    posterior = small()
+    simulations = simulate(64, np.random.default_rng(0))
+    posterior.adapt(simulations["prior_draws"], simulations["sim_data"])
+    pool = {"parameters": simulations["prior_draws"], **posterior.configure(simulations["sim_data"])}
+    trainer = Trainer(posterior, on_epoch=lambda epoch: epoch.epoch == 2 or waited.append(made[2].wait(10)))
+    waited = []
+    history = trainer.train_on(Watched(posterior.prepare(pool), 16, seed=0), 2, None, None)
+    assert waited == [True]
+    assert len(history.epochs) == 2
 
 
 def test_a_second_training_sees_other_simulations():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import tensorflow as tf
 
 import cinnflow
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.training.batches import Batches, digest_of, made_ahead
+from cinnflow.training.batches import Batches, Block, digest_of, made_ahead
 from cinnflow.training.checkpoint import Checkpoint
 from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.errors import TrainingError
@@ -76,7 +78,7 @@ class Epochs:
         self.updates = CompiledUpdates(posterior, self.optimizer, _LARGEST_GRADIENT, complete)
         self.best_loss = np.inf
         self.best_epoch = 0
-        self.best_weights = self._weights()
+        self.best_weights = self.updates.weights.numpy()
         self.lowest_loss = np.inf
         self.ended = ""
         self.checkpoint = checkpoint and Checkpoint(checkpoint, self._key(learning_rate, meaning))
@@ -96,33 +98,41 @@ class Epochs:
             TrainingError: where the loss was not finite, or rose, before one epoch was complete.
         """
         self._take_up()
-        while not self.ended:
-            number = len(self.history.epochs) + 1
-            if number > self.epochs:
-                self.ended = f"all {self.epochs} epochs"
-            elif self.patience is not None and number - 1 - self.best_epoch >= self.patience:
-                self.ended = f"no lower validation loss for {self.patience} epochs"
-            elif (epoch := self._train(number, on_updates)) is not None:
-                self.history.append(epoch)
-                if self.validation is None or epoch.validation_loss < self.best_loss:
-                    self.best_loss, self.best_epoch = epoch.validation_loss, number
-                    self.best_weights = self._weights()
-                if self.checkpoint and (self.checkpoint.due or number == self.epochs):
-                    self.checkpoint.write(self._state())
-                if on_epoch is not None:
-                    on_epoch(epoch)
+        coming = range(len(self.history.epochs) + 1, self.epochs + 1)
+        with closing(made_ahead(chain.from_iterable(map(self.batches.epoch, coming)))) as blocks:
+            while not self.ended:
+                number = len(self.history.epochs) + 1
+                if number > self.epochs:
+                    self.ended = f"all {self.epochs} epochs"
+                elif self.patience is not None and number - 1 - self.best_epoch >= self.patience:
+                    self.ended = f"no lower validation loss for {self.patience} epochs"
+                elif (epoch := self._train(number, blocks, on_updates)) is not None:
+                    self._keep(epoch)
+                    if on_epoch is not None:
+                        on_epoch(epoch)
         log.info("training ended after epoch %d: %s", len(self.history.epochs), self.ended)
         self._restore_best()
         return self.history
 
-    def _train(self, number: int, on_updates: Callable[[int, float], None] | None) -> Epoch | None:
-        """One epoch; None where training breaks down in it."""
+    def _keep(self, epoch: Epoch) -> None:
+        """Enters an epoch into the history, and keeps its weights where they are the best."""
+        self.history.append(epoch)
+        if self.validation is None or epoch.validation_loss < self.best_loss:
+            self.best_loss, self.best_epoch = epoch.validation_loss, epoch.epoch
+            self.best_weights = self.updates.weights.numpy()
+        if self.checkpoint and (self.checkpoint.due or epoch.epoch == self.epochs):
+            self.checkpoint.write(self._state())
+
+    def _train(
+        self, number: int, blocks: Iterator[Block], on_updates: Callable[[int, float], None] | None
+    ) -> Epoch | None:
+        """One epoch, of the blocks that come next; None where training breaks down in it."""
         start = time.perf_counter()
         losses: list[np.ndarray] = []
         done = (number - 1) * self.batches.updates_per_epoch
-        self.updates.take_weights()
         try:
-            for pool, rows in made_ahead(self.batches.epoch(number)):
+            while done < number * self.batches.updates_per_epoch:
+                pool, rows = next(blocks)
                 losses.append(self.updates(pool, rows))
                 done += len(rows)
                 if not np.all(np.isfinite(losses[-1])):
@@ -184,12 +194,9 @@ class Epochs:
         self.ended = f"it broke down: {trouble}; the weights of epoch {self.best_epoch} are kept"
         log.warning("training broke down: %s; the weights of epoch %d are kept", trouble, self.best_epoch)
 
-    def _weights(self) -> list[np.ndarray]:
-        return [weight.numpy() for weight in self.posterior.trainable_variables]
-
     def _restore_best(self) -> None:
-        for variable, value in zip(self.posterior.trainable_variables, self.best_weights, strict=True):
-            variable.assign(value)
+        self.updates.weights.assign(self.best_weights)
+        self.updates.give_weights()
 
     @property
     def _variables(self) -> list[keras.Variable]:
@@ -207,6 +214,7 @@ class Epochs:
             str(_without_names(self.posterior.get_config())),
             self.batches.digest(),
             digest_of(start),
+            " ".join(self._state()),
             "" if self.validation is None else digest_of(self.validation),
         ]
         return "\n".join(parts)
@@ -214,7 +222,7 @@ class Epochs:
     def _state(self) -> dict[str, np.ndarray]:
         return {
             **{f"variable-{i}": variable.numpy() for i, variable in enumerate(self._variables)},
-            **{f"best-{i}": weight for i, weight in enumerate(self.best_weights)},
+            "best-weights": self.best_weights,
             **{f"history-{name}": np.array(column) for name, column in self.history.table().items()},
             "best": np.array([self.best_loss, self.best_epoch, self.lowest_loss]),
             "elements": np.array(self.batches.elements),
@@ -227,7 +235,8 @@ class Epochs:
             return
         for i, variable in enumerate(self._variables):
             variable.assign(state[f"variable-{i}"])
-        self.best_weights = [state[f"best-{i}"] for i in range(len(self.best_weights))]
+        self.updates.take_weights()
+        self.best_weights = state["best-weights"]
         self.best_loss, self.lowest_loss = float(state["best"][0]), float(state["best"][2])
         self.best_epoch = int(state["best"][1])
         self.batches.elements = int(state["elements"])
