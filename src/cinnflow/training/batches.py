@@ -28,7 +28,7 @@ class Batches(Protocol):
     """Number of elements that sets are padded to so far."""
 
     def epoch(self, number: int) -> Iterator[Block]:
-        """Blocks of at most `UPDATES_PER_CALL` updates."""
+        """Blocks of at most `UPDATES_PER_CALL` updates each, and of `updates_per_epoch` together."""
 
     def digest(self) -> str:
         """What tells these batches from others."""

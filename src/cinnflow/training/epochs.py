@@ -115,7 +115,7 @@ class Epochs:
         return self.history
 
     def _keep(self, epoch: Epoch) -> None:
-        """Enters an epoch into the history, and keeps its weights where they are the best."""
+        """Enters an epoch into the history, keeps the weights that are the best, and the state where that is due."""
         self.history.append(epoch)
         if self.validation is None or epoch.validation_loss < self.best_loss:
             self.best_loss, self.best_epoch = epoch.validation_loss, epoch.epoch
