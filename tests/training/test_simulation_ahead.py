@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -51,6 +52,31 @@ def test_processes_share_the_work_and_stay_ahead():
         processes += [batch["process"] for batch in stream]
     assert len(set(processes)) == 2
     assert os.getpid() not in processes
+
+
+def test_without_processes_batches_are_made_one_at_a_time_whoever_asks():
+    running, most = [], []
+
+    def slow(batch_size, rng):
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.01)
+        running.pop()
+        return model(batch_size, rng)
+
+    with SimulationAhead(slow, 0) as ahead, ThreadPoolExecutor(3) as threads:
+        assert len(list(threads.map(lambda seed: list(ahead.batches(seed, 1, 0, 5, 0)), range(3)))) == 3
+    assert most == [1] * 15
+
+
+def test_nothing_is_simulated_once_it_is_closed():
+    made = []
+    with SimulationAhead(lambda *_: made.append(1) or {}, 0) as ahead:
+        stream = ahead.batches(1, 1, 0, 5, 0)
+        next(stream)
+    with pytest.raises(TrainingError, match="Cancelled"):
+        next(stream)
+    assert len(made) == 1
 
 
 def test_a_simulator_that_takes_its_process_down_is_told_of():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -106,7 +107,25 @@ def test_replay_draws_from_a_buffer_of_its_capacity():
     trainer = Trainer(posterior, watched, default_lr=5e-3, seed=1)
     trainer.train_experience_replay(2, 150, 32, buffer_capacity=100)
     assert kl(posterior) < 0.1
-    assert sum(batches) == 300 + 1024 // 32  # one fresh batch an update, made beside the training, after the pilot's
+    assert len(batches) == 1024 // 32 + 300  # the pilot's, then one fresh batch an update
+    assert sum(batches) == 300  # made beside the training
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_round_is_simulated_while_the_one_before_trains(workers, tmp_path):
+    def noted(count, rng):
+        (tmp_path / str(time.monotonic_ns())).touch()
+        return simulate(count, rng)
+
+    def wait_for_all(_):
+        end = time.monotonic() + 10
+        while len(list(tmp_path.iterdir())) < 8 and time.monotonic() < end:
+            time.sleep(0.01)
+        found.append(len(list(tmp_path.iterdir())))
+
+    found = []
+    Trainer(small(), noted, on_epoch=wait_for_all, simulation_workers=workers).train_rounds(2, 128, 1, 32)
+    assert found == [8, 8]
 
 
 def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():

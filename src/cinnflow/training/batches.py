@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
 
+T = TypeVar("T")
 Arrays = dict[str, np.ndarray]
 Block = tuple[Mapping[str, tf.Tensor], np.ndarray]
 """Prepared simulations, and the rows (updates, batch size) of them that make up each batch."""
@@ -68,16 +69,16 @@ class InMemoryBatches:
         return f"{type(self).__name__} {self.batch_size} {self.seed} {digest_of(self.pool)}"
 
 
-def made_ahead(blocks: Iterator[Block]) -> Iterator[Block]:
-    """The same blocks, each made in a thread while training is at the one before."""
+def made_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each made in a thread while training is at the one before."""
     thread = ThreadPoolExecutor(1)
     try:
-        coming = thread.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
-            coming = thread.submit(next, blocks, None)
-            yield block
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
     finally:
-        # Who interrupts training does not sit out the simulations of a whole block.
+        # Who interrupts training does not sit out the making of the next one.
         thread.shutdown(wait=False)
 
 
@@ -113,7 +114,10 @@ def pad_and_stack(batches: Sequence[Arrays], elements: int = 0) -> Arrays:
 
 def repeat_rows(arrays: Mapping[str, np.ndarray], count: int) -> Arrays:
     """The first `count` rows; where there are fewer, they are repeated, so that nothing is compiled anew."""
-    rows = np.resize(np.arange(len(next(iter(arrays.values())))), count)
+    held = len(next(iter(arrays.values())))
+    if held == count:
+        return dict(arrays)
+    rows = np.resize(np.arange(held), count)
     return {name: array[rows] for name, array in arrays.items()}
 
 

@@ -1,4 +1,4 @@
-"""Simulates batches ahead of the training that takes them, in worker processes or in a thread."""
+"""Simulates the batches that training takes, in worker processes or in the thread that prepares them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,14 @@ _GO_ON = "The regimes rounds and offline keep such a simulation as a failure, an
 
 
 class SimulationAhead:
-    """Makes batches in the order in which they are asked for, some ahead, so that training does not wait for them.
+    """Makes batches in the order in which they are asked for: processes some ahead, so that training does not wait.
 
     A batch depends on its seed and its number alone: neither on how many workers there are nor on who makes it.
 
     Args:
         model: model(batch_size, rng) gives a batch, a dict of arrays.
-        workers: processes that simulate; 0: a thread of this process, for functions that compute on whole batches, or
-            that use TensorFlow, which does not survive in a forked process.
+        workers: processes that simulate; 0: the thread that asks, one batch at a time, for functions that compute on
+            whole batches, or that use TensorFlow, which does not survive in a forked process.
 
     Raises:
         TrainingError: from `batches`, where the model raised an exception or took its process down.
@@ -40,15 +41,14 @@ class SimulationAhead:
 
     def __init__(self, model: Model, workers: int) -> None:
         self._model = model
-        self._executor: Executor
+        self._executor: ProcessPoolExecutor | None = None
+        self._closed = False
+        # A user's function may keep something between its calls.
+        self._one_at_a_time = threading.Lock()
         if workers:
             # Forked, so that a model may be any function, also one of a script's own.
             context = multiprocessing.get_context("fork")
             self._executor = ProcessPoolExecutor(workers, context, _start_worker, (model, os.getpid()))
-            self._simulate = _simulate_in_worker
-        else:
-            self._executor = ThreadPoolExecutor(1)
-            self._simulate = self._simulate_here
 
     def batches(self, seed: int, batch_size: int, start: int, stop: int, ahead: int) -> Iterator[Simulated]:
         """Batches number `start` to `stop` of a seed.
@@ -58,40 +58,50 @@ class SimulationAhead:
             batch_size: simulations in each.
             start: number of the first.
             stop: number after the last.
-            ahead: how many are made, or waiting to be, beyond the one that is asked for.
+            ahead: how many processes make, or have waiting, beyond the one that is asked for.
         """
+        if self._executor is None:
+            for number in range(start, stop):
+                yield _checked(partial(self._simulate_here, batch_size, [seed, number]))
+            return
         waiting: deque[Future[Simulated]] = deque()
         number = start
         try:
             for _ in range(start, stop):
                 while number < stop and len(waiting) <= ahead:
-                    waiting.append(self._executor.submit(self._simulate, batch_size, [seed, number]))
+                    waiting.append(self._executor.submit(_simulate_in_worker, batch_size, [seed, number]))
                     number += 1
-                yield self._result(waiting.popleft())
+                yield _checked(waiting.popleft().result)
         finally:
             for future in waiting:
                 future.cancel()
 
     def close(self) -> None:
-        """Ends the workers once they are done with what they are at."""
-        self._executor.shutdown(cancel_futures=True)
-
-    def _result(self, future: Future[Simulated]) -> Simulated:
-        try:
-            return future.result()
-        except BrokenProcessPool as error:
-            raise TrainingError(f"the simulator crashed its process, or memory ran out. {_GO_ON}") from error
-        except Exception as error:  # whatever a user's function raises
-            raise TrainingError(f"the simulator failed: {type(error).__name__}: {error}. {_GO_ON}") from error
+        """Ends the workers once they are done with what they are at; nobody simulates anything after that."""
+        self._closed = True
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
 
     def _simulate_here(self, batch_size: int, seed: list[int]) -> Simulated:
-        return self._model(batch_size, np.random.default_rng(seed))
+        with self._one_at_a_time:
+            if self._closed:
+                raise CancelledError
+            return self._model(batch_size, np.random.default_rng(seed))
 
     def __enter__(self) -> SimulationAhead:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _checked(simulate: Callable[[], Simulated]) -> Simulated:
+    try:
+        return simulate()
+    except BrokenProcessPool as error:
+        raise TrainingError(f"the simulator crashed its process, or memory ran out. {_GO_ON}") from error
+    except Exception as error:  # whatever a user's function raises
+        raise TrainingError(f"the simulator failed: {type(error).__name__}: {error}. {_GO_ON}") from error
 
 
 def default_workers(model: Model) -> int:

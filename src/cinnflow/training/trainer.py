@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import CONFIGURED, Configurator, conditions_of
 from cinnflow.networks.mlp import child_seeds
-from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, finite_rows, pad_and_stack
+from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, finite_rows, made_ahead, pad_and_stack
 from cinnflow.training.compiled_updates import Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
@@ -177,13 +178,15 @@ class Trainer:
         per_round = -(-sim_per_round // size)
         with self._simulating() as ahead:
             stream = ahead.batches(self._seed("batches"), size, 0, rounds * per_round, per_round)
-            for number in range(rounds):
-                arrays = self._arrange([next(stream) for _ in range(per_round)])
-                simulations.append({name: array[:sim_per_round] for name, array in arrays.items()})
-                if number == 0:
-                    validation = self._validation(validation_sims, size, ahead)
-                everything = pad_and_stack(simulations)
-                histories.append(self._train_in_memory(everything, epochs, batch_size, validation, patience))
+            simulated = (list(islice(stream, per_round)) for _ in range(rounds))
+            with closing(made_ahead(simulated)) as coming:
+                for added in coming:
+                    arrays = self._arrange(added)
+                    if not simulations:
+                        validation = self._validation(validation_sims, size, ahead)
+                    simulations.append({name: array[:sim_per_round] for name, array in arrays.items()})
+                    everything = pad_and_stack(simulations)
+                    histories.append(self._train_in_memory(everything, epochs, batch_size, validation, patience))
         return histories
 
     def train_offline(
