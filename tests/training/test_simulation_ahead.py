@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -67,6 +68,22 @@ def test_without_processes_batches_are_made_one_at_a_time_whoever_asks():
     with SimulationAhead(slow, 0) as ahead, ThreadPoolExecutor(3) as threads:
         assert len(list(threads.map(lambda seed: list(ahead.batches(seed, 1, 0, 5, 0)), range(3)))) == 3
     assert most == [1] * 15
+
+
+def test_closing_waits_for_the_batch_that_is_being_made():
+    begun, ended = threading.Event(), []
+
+    def slow(*_):
+        begun.set()
+        time.sleep(0.2)
+        ended.append(1)
+        return {}
+
+    with ThreadPoolExecutor(1) as thread:
+        with SimulationAhead(slow, 0) as ahead:
+            thread.submit(list, ahead.batches(1, 1, 0, 5, 0))
+            assert begun.wait(10)
+        assert ended == [1]
 
 
 def test_nothing_is_simulated_once_it_is_closed():

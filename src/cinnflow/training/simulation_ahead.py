@@ -77,8 +77,9 @@ class SimulationAhead:
                 future.cancel()
 
     def close(self) -> None:
-        """Ends the workers once they are done with what they are at; nobody simulates anything after that."""
-        self._closed = True
+        """Waits for the batches that are being made; nobody simulates anything after that."""
+        with self._one_at_a_time:
+            self._closed = True
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 
