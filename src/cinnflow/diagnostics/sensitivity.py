@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cinnflow.diagnostics import style, verdicts
+from cinnflow.imports import import_arviz
 
 TITLE = "Prior sensitivity"
 CAPTION = (
@@ -115,9 +116,7 @@ def _weights(prior: str, log_ratio: np.ndarray, draws: int) -> tuple[np.ndarray,
         )
     weights, pareto_k = np.zeros(draws), 0.0
     if np.ptp(log_ratio[allowed]) > 0:
-        from arviz import psislw  # takes seconds to import
-
-        log_weights, k = psislw(log_ratio[allowed])
+        log_weights, k = import_arviz().psislw(log_ratio[allowed])  # here, since the import takes seconds
         weights[allowed], pareto_k = np.exp(log_weights), float(k)
     else:
         weights[allowed] = 1.0
