@@ -1,4 +1,4 @@
-"""Imports of TensorFlow and Keras in three fifths of the time, and of ArviZ in many processes at once."""
+"""Imports of TensorFlow and Keras in three fifths of the time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -33,17 +33,6 @@ def quick_imports() -> Iterator[None]:
         gc.unfreeze()
         if collecting:
             gc.enable()
-
-
-def import_arviz() -> ModuleType:
-    """ArviZ, also where other processes import it at the same moment, for the first time on a day.
-
-    All of them then rename one file that notes the day, and who comes second finds it gone.
-    """
-    for _ in range(3):
-        with suppress(FileNotFoundError):
-            return importlib.import_module("arviz")
-    return importlib.import_module("arviz")
 
 
 class _StandIn(ModuleType):

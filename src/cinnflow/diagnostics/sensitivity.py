@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cinnflow.diagnostics import style, verdicts
-from cinnflow.imports import import_arviz
+from cinnflow.diagnostics.arviz_import import import_arviz
 
 TITLE = "Prior sensitivity"
 CAPTION = (
