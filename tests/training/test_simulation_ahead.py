@@ -70,20 +70,25 @@ def test_without_processes_batches_are_made_one_at_a_time_whoever_asks():
     assert most == [1] * 15
 
 
-def test_closing_waits_for_the_batch_that_is_being_made():
-    begun, ended = threading.Event(), []
+def test_closing_waits_for_the_batch_that_is_being_made_and_begins_no_other():
+    events = []
 
     def slow(*_):
-        begun.set()
-        time.sleep(0.2)
-        ended.append(1)
+        events.append("begun")
+        closing.start()
+        end = time.monotonic() + 10
+        while not ahead._closed and time.monotonic() < end:
+            time.sleep(0.001)
+        time.sleep(0.1)
+        events.append("ended")
         return {}
 
-    with ThreadPoolExecutor(1) as thread:
-        with SimulationAhead(slow, 0) as ahead:
-            thread.submit(list, ahead.batches(1, 1, 0, 5, 0))
-            assert begun.wait(10)
-        assert ended == [1]
+    ahead = SimulationAhead(slow, 0)
+    closing = threading.Thread(target=lambda: (ahead.close(), events.append("closed")))
+    with pytest.raises(TrainingError, match="Cancelled"):
+        list(ahead.batches(1, 1, 0, 5, 0))
+    closing.join()
+    assert events == ["begun", "ended", "closed"]
 
 
 def test_nothing_is_simulated_once_it_is_closed():

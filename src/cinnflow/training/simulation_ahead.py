@@ -78,8 +78,10 @@ class SimulationAhead:
 
     def close(self) -> None:
         """Waits for the batches that are being made; nobody simulates anything after that."""
+        # Before the wait: whoever simulates could take the lock again, batch after batch, before it is our turn.
+        self._closed = True
         with self._one_at_a_time:
-            self._closed = True
+            pass
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 
