@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.outcome import Outcome
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits, Task, run_all
+from waiting import is_alive
 
 
 def simulate(
@@ -30,14 +30,6 @@ def simulate(
     return [outcomes[index] for index in range(len(thetas))]
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process runs (one that has ended and was not waited for does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def processes_of(folder: Path) -> list[str]:
     """Command lines of the running processes that name a folder, or work in it, this one's apart."""
     found = []
@@ -50,13 +42,3 @@ def processes_of(folder: Path) -> list[str]:
             except OSError:
                 continue
     return found
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
-    """Whether a condition comes to hold before long."""
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True

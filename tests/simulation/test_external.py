@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulating import eventually, is_alive, processes_of, simulate
+from simulating import processes_of, simulate
 
 from cinnflow.simulation.external import ExternalSimulator, _decimal
 from cinnflow.simulation.outcome import Status
+from waiting import eventually, is_alive
 
 ECHO = """
 import json, os, sys

@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
+
+from waiting import eventually, is_alive
 
 # A batch whose one worker starts a process that outlives them both. It prints the reaper, the worker and that process.
 BATCH = """
@@ -30,18 +30,8 @@ def start():
     return batch, *map(int, batch.stdout.readline().split())
 
 
-def runs(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
-    except OSError:
-        return False
-
-
 def wait_until_none_runs(*pids):
-    end = time.monotonic() + 20
-    while left := [pid for pid in pids if runs(pid)]:
-        assert time.monotonic() < end, f"{left} run on"
-        time.sleep(0.01)
+    assert eventually(lambda: not any(map(is_alive, pids)))
 
 
 def test_is_out_of_reach_of_what_kills_the_batch_before_anything_can_start():
@@ -59,7 +49,7 @@ def test_ends_what_is_left_even_where_batch_and_worker_were_gone_before_its_turn
     batch.kill()
     batch.wait()
     wait_until_none_runs(worker)
-    assert runs(left)
+    assert is_alive(left)
     os.kill(reaper, signal.SIGCONT)
     wait_until_none_runs(reaper, left)
     batch.stdout.close()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from stores import PARTS, contents, eventually, exit_code, fill, in_child, make_external_model, make_model, make_store
+from stores import PARTS, contents, exit_code, fill, in_child, make_external_model, make_model, make_store
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.workers import Limits
@@ -13,6 +13,7 @@ from cinnflow.store.batch import Batch, decode_batch, run_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.journal import Journal, read_journal
 from cinnflow.store.layout import StoreError
+from waiting import eventually
 
 
 def columns(store, split="round-0", batches=1, size=8):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stores import eventually, exit_code, in_child
+from stores import exit_code, in_child
 
 from cinnflow.simulation.outcome import Outcome, Status
 from cinnflow.store.journal import Entry, is_running, open_journal, read_journal
 from cinnflow.store.layout import StoreError
+from waiting import eventually
 
 FAILED = Outcome(Status.CRASHED, {}, 0.25, 3, -11, "ended by SIGSEGV\nlast words: ψ\n")
 

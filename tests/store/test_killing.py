@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stores import contents, eventually, make_store
+from stores import contents, make_store
 
 from cinnflow.store.batch import Batch
 from cinnflow.store.journal import read_journal
+from waiting import eventually
 
 SIZE = 24
 

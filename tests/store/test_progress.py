@@ -2,12 +2,13 @@ import os
 import time
 
 import pytest
-from stores import eventually, exit_code, fill, in_child, make_model, make_store
+from stores import exit_code, fill, in_child, make_model, make_store
 
 from cinnflow.store.batch import Batch
 from cinnflow.store.journal import Journal
 from cinnflow.store.layout import STATUS
 from cinnflow.store.progress import duration, progress_line, split_progress, time_of_files
+from waiting import eventually
 
 
 def failing(theta, rng):

@@ -8,8 +8,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from cinnflow.simulation.prior import Prior
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_ahead import SimulationAhead, default_workers
+from waiting import eventually, is_alive
 
 
 def model(batch_size, rng):
@@ -38,21 +37,25 @@ def test_batches_depend_on_their_seed_and_number_alone(start):
     assert len(np.unique(whole)) == 36
 
 
-def test_processes_share_the_work_and_stay_ahead():
-    def slow(batch_size, rng):
-        time.sleep(0.05)
-        return model(batch_size, rng)
+def test_processes_share_the_work_and_stay_ahead(tmp_path):
+    processes, made = tmp_path / "processes", tmp_path / "made"
+    processes.mkdir()
+    made.mkdir()
 
-    with SimulationAhead(slow, 2) as ahead:
+    def noted(batch_size, rng):
+        (processes / str(os.getpid())).touch()
+        assert eventually(lambda: len(list(processes.iterdir())) == 2), "the other one takes its share"
+        batch = model(batch_size, rng)
+        (made / str(batch["sim_data"][0])).touch()
+        return batch
+
+    with SimulationAhead(noted, 2) as ahead:
         stream = ahead.batches(1, 1, 0, 20, ahead=19)
-        processes = [next(stream)["process"]]
-        time.sleep(0.3)
-        start = time.perf_counter()
-        processes += [batch["process"] for batch in islice(stream, 4)]
-        assert time.perf_counter() - start < 0.1  # they were there already
-        processes += [batch["process"] for batch in stream]
-    assert len(set(processes)) == 2
-    assert os.getpid() not in processes
+        seen = {next(stream)["process"]}
+        assert eventually(lambda: len(list(made.iterdir())) == 20)  # although one was asked for
+        seen |= {batch["process"] for batch in stream}
+    assert sorted(map(str, seen)) == sorted(path.name for path in processes.iterdir())
+    assert os.getpid() not in seen
 
 
 def test_without_processes_batches_are_made_one_at_a_time_whoever_asks():
@@ -76,9 +79,7 @@ def test_closing_waits_for_the_batch_that_is_being_made_and_begins_no_other():
     def slow(*_):
         events.append("begun")
         closing.start()
-        end = time.monotonic() + 10
-        while not ahead._closed and time.monotonic() < end:
-            time.sleep(0.001)
+        assert eventually(lambda: ahead._closed)
         time.sleep(0.1)
         events.append("ended")
         return {}
@@ -127,10 +128,7 @@ def test_processes_end_with_the_one_that_started_them():
     worker = int(process.stdout.readline())
     process.kill()
     process.wait()
-    end = time.monotonic() + 30
-    while (about := Path(f"/proc/{worker}/cmdline")).exists() and about.read_bytes():
-        assert time.monotonic() < end, "the worker outlives its parent"
-        time.sleep(0.1)
+    assert eventually(lambda: not is_alive(worker))
 
 
 def test_only_python_functions_of_one_vector_get_processes_by_default():
