@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 from dataclasses import replace
@@ -11,7 +12,7 @@ from cinnflow.simulation.workers import Limits
 from cinnflow.store import batch as batch_module
 from cinnflow.store.batch import Batch, decode_batch, run_batch
 from cinnflow.store.description import read_description
-from cinnflow.store.journal import Journal, read_journal
+from cinnflow.store.journal import Journal, open_journal, read_journal
 from cinnflow.store.layout import StoreError
 from waiting import eventually
 
@@ -181,6 +182,22 @@ def test_two_processes_at_one_batch(tmp_path):
     assert [exit_code(pid) for pid in children] == [0, 0, 0]
     assert len(lines(starts)) == 8
     assert contents(store) == expected
+
+
+def test_who_comes_while_a_batch_is_cleared_keeps_all_that_is_its_own(tmp_path, monkeypatch):
+    batch = Batch(make_store(tmp_path), "round-0", 0, 8)
+    remove = Journal.remove
+    with contextlib.ExitStack() as late:
+
+        def comes(journal):
+            remove(journal)
+            late.enter_context(open_journal(batch.journal))
+            (batch.scratch / "work/simulation-0").mkdir(parents=True)
+
+        monkeypatch.setattr(Journal, "remove", comes)
+        fill(batch.store, make_model())
+        assert batch.journal.exists()
+        assert (batch.scratch / "work/simulation-0").exists()
 
 
 def test_a_prior_whose_last_bits_moved_loses_nothing(tmp_path, monkeypatch):

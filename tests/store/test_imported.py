@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stores import contents
+from stores import contents, exit_code, in_child
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.store import imported
@@ -23,6 +23,7 @@ from cinnflow.store.seal import seal
 from cinnflow.store.source import SourceError, open_source
 from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.store.verify import take_back, verify
+from waiting import eventually
 
 RNG = np.random.default_rng(0)
 THETA, X = RNG.uniform(0, 1, (37, 2)), RNG.normal(size=(37, 3))
@@ -44,6 +45,17 @@ def take(folder, source, test=9, size=8):
 def seal_both(store, source, test=9, size=8, max_failed=1.0):
     splits = source.splits(test).items()
     return [seal(store, split, -(-len(rows) // size), size, max_failed, "")[0] for split, rows in splits]
+
+
+@pytest.mark.parametrize("attempt", range(5))  # who is first at what is not the same every time
+def test_several_processes_at_one_source(tmp_path, attempt):
+    source, begin = save(tmp_path), tmp_path / f"begin-{attempt}"
+    expected = contents(take(tmp_path / "a", source, size=4)[0])
+    children = [in_child(lambda: eventually(begin.exists) and take(tmp_path / "b", source, size=4)) for _ in range(3)]
+    begin.touch()
+    assert [exit_code(pid) for pid in children] == [0, 0, 0]
+    assert contents(take(tmp_path / "b", source, size=4)[0]) == expected
+    assert not list(tmp_path.rglob("*.scratch"))
 
 
 @given(

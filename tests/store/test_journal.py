@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import struct
@@ -115,6 +116,20 @@ def test_a_second_process_waits_and_then_starts_anew(tmp_path):
         assert eventually(said.exists)
         journal.remove()
     assert exit_code(pid) == 0
+
+
+def test_processes_that_make_and_remove_the_same_folders_find_their_journals(tmp_path):
+    path = tmp_path / "scratch/round-0/0/journal"
+
+    def come_and_go():
+        for _ in range(1000):
+            with open_journal(path) as journal:
+                journal.remove()
+            for folder in path.parents[:3]:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+    assert [exit_code(pid) for pid in [in_child(come_and_go) for _ in range(3)]] == [0, 0, 0]
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):

@@ -156,9 +156,11 @@ def test_predictive_simulations_of_an_old_posterior_never_count(study: Workflow)
 def test_two_runs_at_once(disturbed: Disturbed, undisturbed: Workflow) -> None:
     first = disturbed.start()
     disturbed.wait_for_simulations(first)
+    first.signal(signal.SIGSTOP)  # it is to outlast the second, however slow that is to start
     assert disturbed.workflow.plan(), "a dry run works while a run is on"
     second = disturbed.start().end()
     assert first.alive
+    first.signal(signal.SIGCONT)
     assert second.code != 0
     assert not second.jobs
     assert f'"process": {first.pid}' in second.output

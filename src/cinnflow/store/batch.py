@@ -108,9 +108,10 @@ def run_batch(
             else:
                 entries = _complete(batch, model, limits, inputs, given, journal, progress)
                 _commit(batch, model, entries, fingerprint)
-            _clear(batch, journal)
         finally:
             shutil.rmtree(batch.scratch / "work", ignore_errors=True)
+        empty_scratch(batch, journal)
+    remove_scratch(batch)
 
 
 def clear_scratch(batch: Batch) -> None:
@@ -118,15 +119,31 @@ def clear_scratch(batch: Batch) -> None:
     if batch.scratch.is_dir():
         with open_journal(batch.journal) as journal:
             if batch.committed:
-                _clear(batch, journal)
+                empty_scratch(batch, journal)
+        remove_scratch(batch)
 
 
-def _clear(batch: Batch, journal: Journal) -> None:
-    """Removes the scratch folder of a batch that is committed."""
+def empty_scratch(batch: Batch, journal: Journal) -> None:
+    """Deletes all that is in the scratch folder of a committed batch, its open journal last.
+
+    Once the journal is gone, another process may have the folder, and what it holds then is that process's own.
+    """
+    for left in batch.scratch.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        elif left != journal.path:
+            with contextlib.suppress(OSError):  # what NFS keeps for a process that waits at a deleted journal
+                left.unlink()
     journal.remove()
-    shutil.rmtree(batch.scratch, ignore_errors=True)
-    for folder in (batch.scratch.parent, batch.store.scratch):
-        with contextlib.suppress(OSError):  # another batch still runs in it
+
+
+def remove_scratch(batch: Batch) -> None:
+    """Removes the scratch folder of a batch, and those around it, where they are empty.
+
+    Once the journal is closed: until then NFS keeps a deleted file in its folder, under another name.
+    """
+    for folder in (batch.scratch, batch.scratch.parent, batch.store.scratch):
+        with contextlib.suppress(OSError):  # another process, or another batch, works in it
             folder.rmdir()
 
 

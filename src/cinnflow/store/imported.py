@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.batch import Batch, of_other_size, place_batch
+from cinnflow.store.batch import Batch, empty_scratch, of_other_size, place_batch, remove_scratch
 from cinnflow.store.description import Description, read_description, write_description
 from cinnflow.store.journal import open_journal
 from cinnflow.store.layout import Store
@@ -56,13 +54,12 @@ def import_source(
     taken: dict[str, Counter[str]] = {split: Counter() for split in splits}
     for (batch, rows), (theta, data) in zip(missing.items(), source.read(list(missing.values())), strict=True):
         columns = _columns(source, rows, theta, data)
-        with open_journal(batch.journal):
-            place_batch(batch, description, _whole(description, columns))
-            shutil.rmtree(batch.scratch, ignore_errors=True)
-        taken[batch.split].update(Status(int(code)).label for code in columns["status"])
-    for folder in (*(store.scratch / split for split in splits), store.scratch):
-        with contextlib.suppress(OSError):  # nothing was missing, or another process still works there
-            folder.rmdir()
+        with open_journal(batch.journal) as journal:
+            if not batch.committed:  # by another process, in the meantime
+                place_batch(batch, description, _whole(description, columns))
+                taken[batch.split].update(Status(int(code)).label for code in columns["status"])
+            empty_scratch(batch, journal)
+        remove_scratch(batch)
     return taken
 
 
@@ -79,7 +76,11 @@ def _describe(store: Store, source: Source, batch_size: int, fingerprint: Mappin
     lower, upper = ([float(b) if np.isfinite(b) else None for b in bounds] for bounds in (source.lower, source.upper))
     data = {name: list(shape) for name, shape in source.data.items()}
     description = Description(source.names, lower, upper, data, batch_size, dict(fingerprint))
-    write_description(store, description, store.scratch / "zarr.json")
+    first = Batch(store, "round-0", 0, batch_size)
+    with open_journal(first.journal) as journal:
+        write_description(store, description, first.scratch / "zarr.json")
+        empty_scratch(first, journal)
+    remove_scratch(first)
     return read_description(store) or description
 
 

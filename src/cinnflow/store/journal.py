@@ -96,7 +96,9 @@ def open_journal(path: Path, waiting: Callable[[], None] = lambda: None) -> Iter
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # a process that has just committed took the folder away
+        except (FileNotFoundError, FileExistsError):  # a process that has just committed took the folder away
+            if path.parent.is_file():
+                raise
             continue
         try:
             if not _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path):
