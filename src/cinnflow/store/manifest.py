@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -62,6 +63,24 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
 
 
+def manifests_of(results: Path, store: Store, split: str) -> list[tuple[Path, Manifest]]:
+    """The manifests, with their paths, of all studies that read a split of a store.
+
+    Args:
+        results: the folder of all studies' results.
+        store: the store.
+        split: name of the split.
+
+    Raises:
+        StoreError: when one of them is damaged.
+    """
+    found = []
+    for path in sorted(results.glob(f"*/manifest/{split}.json")):
+        with contextlib.suppress(FileNotFoundError):  # another process has withdrawn it in the meantime
+            found.append((path, read_manifest(path)))
+    return [(path, manifest) for path, manifest in found if manifest.store == store.name]
+
+
 def withdraw_stale(results: Path, batch: Batch) -> list[Path]:
     """Deletes the manifests of all studies that list other bytes for a batch than the store now holds.
 
@@ -77,14 +96,12 @@ def withdraw_stale(results: Path, batch: Batch) -> list[Path]:
     """
     description = read_description(batch.store)
     withdrawn = []
-    for path in sorted(results.glob(f"*/manifest/{batch.split}.json")) if description else []:
-        manifest = read_manifest(path)
-        listed = manifest.store == batch.store.name and batch.number < manifest.batches
-        if listed and any(
+    for path, manifest in manifests_of(results, batch.store, batch.split) if description else []:
+        if batch.number < manifest.batches and any(
             manifest.chunks[spec.name][batch.number] != chunk_digest(batch.store, batch.split, spec, batch.number)
             for spec in description.trained
         ):
-            path.unlink()
+            path.unlink(missing_ok=True)
             withdrawn.append(path)
     return withdrawn
 

@@ -13,7 +13,7 @@ from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import Description, read_description
 from cinnflow.store.journal import Entry, open_journal
 from cinnflow.store.layout import STATUS, Store, StoreError
-from cinnflow.store.manifest import Manifest, chunk_digest, read_manifest
+from cinnflow.store.manifest import Manifest, chunk_digest, manifests_of
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ def verify(store: Store, results: Path) -> Iterator[Damage]:
         return
     description = read_description(store)
     for split in store.splits():
-        manifests = [(path, read_manifest(path)) for path in sorted(results.glob(f"*/manifest/{split}.json"))]
-        listing = [(path, manifest) for path, manifest in manifests if manifest.store == store.name]
+        listing = manifests_of(results, store, split)
         size = description.batch_size if description else size
         sealed = max((manifest.batches for _, manifest in listing), default=0)
         for number in sorted({*store.committed(split), *range(sealed)}):
@@ -81,10 +80,9 @@ def retry(batch: Batch, reasons: Collection[Status], results: Path) -> int:
     with open_journal(batch.journal) as journal:
         for row in np.flatnonzero(~again) if description else []:
             journal.append(_entry(batch, values, int(row), description))
-        for path in results.glob(f"*/manifest/{batch.split}.json"):
-            manifest = read_manifest(path)
-            if manifest.store == batch.store.name and batch.number < manifest.batches:
-                path.unlink()
+        for path, manifest in manifests_of(results, batch.store, batch.split):
+            if batch.number < manifest.batches:
+                path.unlink(missing_ok=True)
         take_back(batch)
     return int(again.sum())
 
