@@ -11,11 +11,12 @@ from stores import PARTS, contents, exit_code, fill, in_child, make_model, make_
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits
+from cinnflow.store import manifest as manifest_module
 from cinnflow.store.batch import Batch, run_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.journal import Journal
 from cinnflow.store.layout import StoreError
-from cinnflow.store.manifest import check_digests, chunk_digest, read_manifest, withdraw_stale
+from cinnflow.store.manifest import check_digests, read_manifest, withdraw_stale
 from cinnflow.store.reader import read_failures, read_simulations
 from cinnflow.store.seal import provenance, seal
 
@@ -246,21 +247,21 @@ def test_manifests_of_other_bytes_are_withdrawn(tmp_path, store):
     assert not path.exists()
 
 
-def test_manifests_may_be_withdrawn_by_two_processes_at_once(tmp_path, store, monkeypatch):
-    path, gone = (tmp_path / study / "manifest/round-0.json" for study in ("study", "other"))
+@pytest.mark.parametrize(("where", "found"), [("read_manifest", False), ("chunk_digest", True)])
+def test_manifests_may_be_withdrawn_by_two_processes_at_once(tmp_path, store, monkeypatch, where, found):
+    path = tmp_path / "study/manifest/round-0.json"
     path.parent.mkdir(parents=True)
     path.write_text(seal_all(store).text())
-    gone.parent.mkdir(parents=True)
-    gone.symlink_to(tmp_path / "withdrawn")  # listed in its folder, and no more there when it is read
     chunk = store.chunk("round-0", read_description(store).trained[0], 1)
     chunk.write_bytes(chunk.read_bytes() + b"x")
+    function = getattr(manifest_module, where)
 
-    def withdrawn_meanwhile(*args):
+    def after_the_other(*args):
         path.unlink(missing_ok=True)
-        return chunk_digest(*args)
+        return function(*args)
 
-    monkeypatch.setattr("cinnflow.store.manifest.chunk_digest", withdrawn_meanwhile)
-    assert withdraw_stale(tmp_path, Batch(store, "round-0", 1, 8)) == [path]
+    monkeypatch.setattr(manifest_module, where, after_the_other)
+    assert withdraw_stale(tmp_path, Batch(store, "round-0", 1, 8)) == [path] * found
 
 
 def test_simulations_of_several_splits_come_in_order(store):
