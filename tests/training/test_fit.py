@@ -107,6 +107,8 @@ def test_training_that_breaks_down_later_keeps_the_best_weights(factor, rise, sa
     updates, calls = CompiledUpdates.__call__, []
 
     def poisoned(self, pool, rows):
+        if len(rows) == 1:  # nothing is learned from it
+            return updates(self, pool, rows)
         calls.append(rows)
         losses = updates(self, pool, rows)
         if len(calls) > 4:

@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 _VALIDATED_AT_ONCE = 2048
 _RISE = 2.0
 """Nats, beside one for each parameter, that the loss may lie above its lowest before training counts as diverging."""
-_FIRST_UPDATES = 10
+_JUDGED = 100
+"""Simulations, in three batches at least, whose loss tells what weights are worth where no update has told it."""
 _LARGEST_GRADIENT = 1.0
 
 
@@ -98,14 +99,17 @@ class Epochs:
             TrainingError: where the loss was not finite, or rose, before one epoch was complete.
         """
         self._take_up()
+        if self.validation is not None and not self.history.epochs:
+            # An epoch whose weights are far worse than those it started from is not the best of any.
+            self.best_loss = np.nan_to_num(self._validate(), nan=np.inf) + self._rise
         coming = range(len(self.history.epochs) + 1, self.epochs + 1)
         with closing(made_ahead(chain.from_iterable(map(self.batches.epoch, coming)))) as blocks:
             while not self.ended:
                 number = len(self.history.epochs) + 1
                 if number > self.epochs:
-                    self.ended = f"all {self.epochs} epochs"
+                    self._end(f"all {self.epochs} epochs")
                 elif self.patience is not None and number - 1 - self.best_epoch >= self.patience:
-                    self.ended = f"no lower validation loss for {self.patience} epochs"
+                    self._end(f"no lower validation loss for {self.patience} epochs")
                 elif (epoch := self._train(number, blocks, on_updates)) is not None:
                     self._keep(epoch)
                     if on_epoch is not None:
@@ -114,13 +118,21 @@ class Epochs:
         self._restore_best()
         return self.history
 
+    def _end(self, reason: str) -> None:
+        """Ends a training that did not break down; what its checkpoint holds then is the end."""
+        if not self.best_epoch:
+            self._give_up(f"no epoch had a validation loss below {self.best_loss:.4g}")
+        self.ended = reason
+        if self.checkpoint:
+            self.checkpoint.write(self._state())
+
     def _keep(self, epoch: Epoch) -> None:
         """Enters an epoch into the history, keeps the weights that are the best, and the state where that is due."""
         self.history.append(epoch)
         if self.validation is None or epoch.validation_loss < self.best_loss:
             self.best_loss, self.best_epoch = epoch.validation_loss, epoch.epoch
             self.best_weights = self.updates.weights.numpy()
-        if self.checkpoint and (self.checkpoint.due or epoch.epoch == self.epochs):
+        if self.checkpoint and self.checkpoint.due:
             self.checkpoint.write(self._state())
 
     def _train(
@@ -133,6 +145,8 @@ class Epochs:
         try:
             while done < number * self.batches.updates_per_epoch:
                 pool, rows = next(blocks)
+                if not done:
+                    self.lowest_loss = self._typical_loss(pool, rows)
                 losses.append(self.updates(pool, rows))
                 done += len(rows)
                 if not np.all(np.isfinite(losses[-1])):
@@ -149,15 +163,25 @@ class Epochs:
             learning_rate=float(self.optimizer.learning_rate),
             seconds=time.perf_counter() - start,
         )
-        if number == 1:
-            self.lowest_loss = float(np.median(found[:_FIRST_UPDATES]))
         typical = float(np.median(found))
-        trouble = self._trouble(epoch, typical)
+        # An update's loss is that of the weights before it: none tells what the last one has made of them.
+        unknown = self.validation is None and np.all(np.isfinite(found))
+        last = self._typical_loss(pool, rows[::-1]) if unknown else typical
+        trouble = self._trouble(epoch, np.maximum(typical, last))
         if trouble:
             self._give_up(f"{trouble}, in epoch {number}")
             return None
         self.lowest_loss = min(self.lowest_loss, typical)
         return epoch
+
+    def _typical_loss(self, pool: Mapping[str, tf.Tensor], rows: np.ndarray) -> float:
+        """The median of the first batches' losses with the weights as they are."""
+        return float(np.median(self.updates.losses(pool, rows[: max(3, _JUDGED // rows.shape[1])])))
+
+    @property
+    def _rise(self) -> float:
+        """Nats that a loss may lie above an earlier one."""
+        return _RISE + len(self.posterior.names)
 
     def _trouble(self, epoch: Epoch, typical: float) -> str:
         """What speaks against going on after an epoch, with the median of its updates' losses; empty where nothing."""
@@ -166,7 +190,7 @@ class Epochs:
         if self.validation is not None and not np.isfinite(epoch.validation_loss):
             return f"the loss is {epoch.loss:.4g} and the validation loss {epoch.validation_loss}"
         # The median, since one extreme simulation may make the mean of an epoch anything.
-        if typical > self.lowest_loss + _RISE + len(self.posterior.names):
+        if not typical <= self.lowest_loss + self._rise:
             return f"the loss diverges: it rose to {typical:.4g} nats, from {self.lowest_loss:.4g}"
         return ""
 

@@ -1,0 +1,67 @@
+"""Whatever a learning rate that is too high does, the weights that stay are no worse than those at the start."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from conjugate_gaussian import simulate
+
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.networks import DeepSet, InvertibleNetwork
+from cinnflow.training.compiled_updates import CompiledUpdates
+from cinnflow.training.errors import TrainingError
+from cinnflow.training.trainer import Trainer
+
+SIMULATIONS = simulate(400, np.random.default_rng(0))
+VALIDATION = simulate(100, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    settings = {"dense_args": {"units": 16}}
+    posterior = AmortizedPosterior(InvertibleNetwork(2, 2, coupling_settings=settings), DeepSet(4, units=16))
+    Trainer(posterior).train_offline(SIMULATIONS, 40, 32)
+    return posterior, posterior.get_weights()
+
+
+@pytest.mark.parametrize("validation", [None, VALIDATION])
+@pytest.mark.parametrize("batch_size", [400, 100, 32])
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_diverged_weights_never_stay(trained, validation, batch_size, epochs):
+    posterior, weights = trained
+    for learning_rate in (0.03, 0.3, 3.0):
+        posterior.set_weights(weights)
+        before = loss(posterior)
+        trainer = Trainer(posterior, default_lr=learning_rate)
+        try:
+            trainer.train_offline(SIMULATIONS, epochs, batch_size, validation_sims=validation)
+        except TrainingError as error:
+            assert "take a lower learning rate" in str(error)
+            assert loss(posterior) == before
+        else:
+            assert loss(posterior) < before + 2 + 2
+
+
+def loss(posterior):
+    """Mean of −log q(θ | x) over the simulations, in nats."""
+    return -float(np.mean(posterior.log_prob(SIMULATIONS["prior_draws"], SIMULATIONS["sim_data"])))
+
+
+def test_what_batches_lose_is_told_without_learning_from_them(trained):
+    posterior, weights = trained
+    posterior.set_weights(weights)
+    prepared = posterior.prepare(Trainer(posterior)._configure(SIMULATIONS))
+    updates = CompiledUpdates(posterior, keras.optimizers.Adam(0.1), 1.0)
+    rows = np.arange(96).reshape(3, 32)
+    first = updates(prepared, rows[:1])
+    state = [variable.numpy() for variable in (updates.weights, *updates.optimizer.variables)]
+    found = updates.losses(prepared, rows)
+    for variable, value in zip((updates.weights, *updates.optimizer.variables), state, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    updates.give_weights()
+    expected = [
+        posterior.compute_loss({k: v[start : start + 32] for k, v in prepared.items()}) for start in (0, 32, 64)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert found[0] != first[0]
