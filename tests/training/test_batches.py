@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from cinnflow.training.batches import InMemoryBatches, finite_rows, made_ahead, pad_and_stack
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
+from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
 from cinnflow.training.simulation_ahead import SimulationAhead
 
@@ -121,6 +122,45 @@ def test_a_replay_buffer_holds_the_latest_batches_and_no_more(numbered, capacity
         np.testing.assert_array_equal(held[-min(capacity, last) :], np.arange(max(0, last - capacity), last))
         assert min(map(np.min, values)) >= (number - 1) * per_epoch - capacity
     assert len(np.unique(np.concatenate([value.ravel() for value in values]))) > min(capacity, per_epoch) / 2
+
+
+@pytest.mark.parametrize("per_epoch", [1, 2, 7])
+@pytest.mark.parametrize("sizes", [[3], [3, 3, 5], [40, 2], [3, 3, 20, 20, 3, 50, 2], [2, 90, 60, 3, 3]])
+def test_a_replay_buffer_holds_sets_of_any_size_whole(sizes, per_epoch):
+    elements = iter(sizes * 100)
+
+    def simulate(count, _):
+        size = next(elements)
+        return {"parameters": np.full((count, 1), float(size)), "summary_conditions": np.ones((count, size, 1))}
+
+    with SimulationAhead(simulate, 0) as ahead:
+        batches = ReplayBatches(ahead, dict, tensors, 4, per_epoch, 12, seed=0, capacity=5)
+        for number in range(1, 13):
+            for pool, rows in batches.epoch(number):
+                drawn = {name: tf.gather(array, rows.ravel()).numpy() for name, array in pool.items()}
+                size = drawn["parameters"][:, 0]
+                mask = drawn.get("summary_mask", np.ones(drawn["summary_conditions"].shape[:2], bool))
+                np.testing.assert_array_equal(mask.sum(axis=1), size)
+                np.testing.assert_array_equal(drawn["summary_conditions"][..., 0], mask)
+
+
+def test_a_batch_without_a_finite_simulation_takes_those_of_another(caplog):
+    numbers = iter(range(100))
+
+    def simulate(count, _):
+        number = next(numbers)
+        return {"parameters": np.full((count, 1), np.nan if number % 3 == 0 else float(number))}
+
+    with SimulationAhead(simulate, 0) as ahead:
+        batches = OnlineBatches(ahead, dict, tensors, 4, 6, 1, seed=0)
+        np.testing.assert_array_equal(np.concatenate(values_of(batches, 1))[:, 0], [1, 1, 2, 1, 4, 5])
+    assert "left out 8 simulations that are not finite, in epoch 1" in caplog.text
+    with SimulationAhead(lambda count, _: {"parameters": np.full((count, 1), np.nan)}, 0) as ahead:
+        batches = OnlineBatches(ahead, dict, tensors, 4, 6, 1, seed=0)
+        with pytest.raises(
+            TrainingError, match="none of the 24 simulations of 6 batches is finite"
+        ):
+            values_of(batches, 1)
 
 
 def test_batches_of_different_size_are_padded_under_a_mask():

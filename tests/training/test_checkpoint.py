@@ -61,10 +61,23 @@ def test_a_killed_training_goes_on_where_it_was(regime, tmp_path, monkeypatch):
         assert identical(again, right)
 
 
+def test_a_training_that_stopped_early_is_not_done_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(Checkpoint, "due", False)
+    settings = {"patience": 1, "default_lr": 0.3}
+    right, seen = train("offline", tmp_path, **settings)
+    assert seen[-1] < 5
+    again, seen = train("offline", tmp_path, **settings)
+    assert seen == []
+    assert identical(again, right)
+
+
 def test_a_checkpoint_is_of_one_training_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "due", True)
     with pytest.raises(Killed):
         train("offline", tmp_path, kill_after=1)
+    with pytest.raises(Killed):
+        train("offline", tmp_path, kill_after=2, default_lr=1e-3)
+    monkeypatch.setattr("cinnflow.training.epochs.code_digest", lambda: "other code")
     with pytest.raises(Killed):
         train("offline", tmp_path, kill_after=2, default_lr=1e-3)
     assert Checkpoint(tmp_path / "training-0.npz", "another").read() == {}

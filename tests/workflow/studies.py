@@ -193,6 +193,12 @@ class Running:
         """Whether snakemake itself still runs."""
         return self._process.poll() is None
 
+    @property
+    def output(self) -> str:
+        """What it has said so far."""
+        # Its place in the file is that of the processes that write.
+        return os.pread(self._output.fileno(), os.fstat(self._output.fileno()).st_size, 0).decode()
+
     def signal(self, number: int, group: bool = False) -> None:
         """Sends a signal to snakemake alone, or to its process group."""
         if self.alive:
@@ -201,8 +207,7 @@ class Running:
     def end(self) -> Run:
         """Waits for snakemake to end by itself."""
         code = self._process.wait(PATIENCE)
-        self._output.seek(0)
-        output = self._output.read()
+        output = self.output
         jobs = Counter(re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", output, re.MULTILINE))
         if "This was a dry-run" in output:
             table = output.split("Job stats:\n", 1)[1].split("\ntotal ", 1)[0]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -50,10 +53,26 @@ def test_another_simulator_means_another_fit(online: Workflow, tmp_path: Path) -
     assert study.plan(FIT) == {"train": 1}
 
 
+def untrained(online: Workflow, folder: Path, from_checkpoint: bool = False) -> tuple[Workflow, bytes]:
+    """A copy of the study without its fit, and what the fit was."""
+    study = online.copy(folder / "copy")
+    fit = study.folder / FIT
+    right = fit.read_bytes()
+    fit.unlink()
+    if not from_checkpoint:
+        shutil.rmtree(fit.with_name(".checkpoints"))
+    return study, right
+
+
+def assert_went_on(study: Workflow, right: bytes, epoch: str) -> None:
+    """Checks that the latest training went on after an epoch, and ended as an undisturbed one."""
+    log = (study.results / "logs/train-member-0.log").read_text()
+    assert re.search(f"going on from the checkpoint after epoch {epoch}$", log, re.MULTILINE)
+    assert (study.folder / FIT).read_bytes() == right
+
+
 def test_a_killed_training_goes_on_and_ends_with_the_same_bits(online: Workflow, tmp_path: Path) -> None:
-    study = online.copy(tmp_path / "copy")
-    right = (study.folder / FIT).read_bytes()
-    (study.folder / FIT).unlink()
+    study, right = untrained(online, tmp_path)
     disturbed = Disturbed(study, 0.002)
     running = study.start(FIT, **disturbed.environment)
     wait_until(lambda: bool(list(study.results.glob("fit/**/*.npz"))), "a checkpoint")
@@ -62,9 +81,31 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(online: Workflow,
     disturbed.wait_for_no_process()
     assert not (study.folder / FIT).exists()
     assert study.succeed(FIT) == {"train": 1}
-    assert "going on from the checkpoint after epoch" in (study.results / "logs/train-member-0.log").read_text()
-    assert (study.folder / FIT).read_bytes() == right
-    assert not (study.folder / FIT).with_name(".checkpoints").exists()
+    assert_went_on(study, right, "[1-5]")
+
+
+def test_a_training_whose_end_snakemake_did_not_see_is_not_done_again(online: Workflow, tmp_path: Path) -> None:
+    study, right = untrained(online, tmp_path, from_checkpoint=True)
+    (study.folder / FIT).parent.joinpath(".saving-of-a-killed-one").mkdir()
+    assert study.succeed(FIT) == {"train": 1}
+    assert_went_on(study, right, "6")
+    assert not list(study.results.rglob(".saving-*"))
+
+
+def test_a_training_that_outlives_its_snakemake_is_waited_for(online: Workflow, tmp_path: Path) -> None:
+    study, right = untrained(online, tmp_path)
+    disturbed = Disturbed(study, 0.002)
+    first = study.start(FIT, **disturbed.environment)
+    wait_until(lambda: bool(list(study.results.glob("fit/**/*.npz"))), "a checkpoint")
+    first.signal(signal.SIGKILL)
+    first.end()
+    (left,) = disturbed.running("train")
+    os.kill(left, signal.SIGSTOP)  # it is to be there when the second comes, however slow that is to start
+    second = study.start(FIT, **disturbed.environment)
+    wait_until(lambda: "is being trained by another process: waiting for it" in second.output, "the second training")
+    os.kill(left, signal.SIGCONT)
+    assert second.end().code == 0
+    assert_went_on(study, right, "6")
 
 
 def test_an_external_program_is_no_simulator_for_online_training(fresh: Workflow) -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 from cinnflow.config import Training
 from cinnflow.config_network import ModelFileNetwork, Network
 from cinnflow.imports import quick_imports
+from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.model_file import import_model
 from cinnflow.steps.common import run_step, say
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--network", type=Network.model_validate_json, required=True, help="its configuration, as JSON")
     parser.add_argument("--training", type=Training.model_validate_json, required=True, help="likewise")
+    parser.add_argument("--code", required=True, help="digest of the code of a summary network of the model file's own")
     parser.add_argument("--seed", type=int, required=True, help="of the study")
     parser.add_argument("--member", type=int, required=True, help="which member of the ensemble")
     parser.add_argument("--before", type=Path, nargs="*", default=[], help="the fit of the round before")
@@ -56,10 +58,25 @@ def main() -> None:
     parser.add_argument("--memory", type=int, required=True, help="megabytes that the job may use")
     parser.add_argument("--fit", type=Path, required=True, help="the .keras file to write")
     parser.add_argument("--history", type=Path, required=True, help="the CSV file to write")
-    run_step(lambda: _train(parser.parse_args()))
+    run_step(lambda: _train_alone(parser.parse_args()))
 
 
-def _train(args: argparse.Namespace) -> None:
+def _train_alone(args: argparse.Namespace) -> None:
+    """Trains once no other process is at this fit: a snakemake that was killed leaves its jobs to the next one."""
+    # Kept, also at the end: a job whose end Snakemake did not see runs again, without what its rule declares.
+    checkpoints = args.fit.with_name(".checkpoints")
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    lock = checkpoints / "lock"
+    lock.touch()
+    own = checkpoints / f"{args.meaning}{args.code and '-'}{args.code[:8]}"
+    with alone_with(lock, lambda: say(f"{args.fit} is being trained by another process: waiting for it")):
+        for left in (*checkpoints.iterdir(), *args.fit.parent.glob(".saving-*")):
+            if left.is_dir() and left != own:
+                shutil.rmtree(left)
+        _train(args, own)
+
+
+def _train(args: argparse.Namespace, checkpoints: Path) -> None:
     source: GenerativeModel | StoredSimulations
     manifests = [read_manifest(path) for path in args.manifests]
     if args.training.simulates:
@@ -97,8 +114,6 @@ def _train(args: argparse.Namespace) -> None:
         # A layer of the user's own may draw its first weights from the global generators alone.
         keras.utils.set_random_seed(seed)
     say(f"training {name}: {what}, on {device}")
-    # Beside the fit: Snakemake deletes what a rule declares when it runs a killed job again.
-    checkpoints = args.fit.with_name(".checkpoints")
     watch = _Watch(name, training.epochs, args.history)
     before = AmortizedPosterior.load(args.before[0]) if args.before else None
     found = fit(
@@ -114,7 +129,7 @@ def _train(args: argparse.Namespace) -> None:
         # They share the cores with the training, which waits for them where they are slow.
         workers=min(args.threads, default_workers(source)),
         history_path=args.history,
-        checkpoint_path=checkpoints / args.meaning,
+        checkpoint_path=checkpoints,
         on_epoch=watch.follow,
     )
     watch.draw()
@@ -129,7 +144,6 @@ def _train(args: argparse.Namespace) -> None:
     }
     place(args.fit.with_name("training.json"), json.dumps(about, indent=1).encode(), args.fit.with_suffix(".temporary"))
     found.posterior.save(args.fit)
-    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 class _Watch:
@@ -163,7 +177,11 @@ class _Watch:
         """Draws the losses so far."""
         from cinnflow.diagnostics import losses, style  # with matplotlib, which a short training does not wait for
 
-        table = losses.compute({self._name: pd.read_csv(self._history)})
+        try:
+            history = pd.read_csv(self._history)
+        except FileNotFoundError:  # a snakemake that takes over from a killed one deletes it, and lets this one run on
+            return
+        table = losses.compute({self._name: history})
         style.save(losses.plot(table), self._history.with_name("losses.png"))
 
 

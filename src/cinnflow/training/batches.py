@@ -108,7 +108,7 @@ def pad_and_stack(batches: Sequence[Arrays], elements: int = 0) -> Arrays:
     if elements or len(lengths) > 1:
         # In steps, so that a slightly longer batch does not ask for a new compilation.
         longest = max(elements, -(-max(lengths) // _ELEMENTS_STEP) * _ELEMENTS_STEP)
-        batches = [_padded(batch, longest) for batch in batches]
+        batches = [padded(batch, longest) for batch in batches]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
@@ -121,9 +121,12 @@ def repeat_rows(arrays: Mapping[str, np.ndarray], count: int) -> Arrays:
     return {name: array[rows] for name, array in arrays.items()}
 
 
-def _padded(batch: Arrays, elements: int) -> Arrays:
+def padded(batch: Arrays, elements: int) -> Arrays:
+    """A batch with this number of elements, the missing ones zero, and a mask that says which are there."""
     conditions = batch["summary_conditions"]
     missing = elements - conditions.shape[1]
+    if not missing and "summary_mask" in batch:
+        return batch
     mask = batch.get("summary_mask", np.ones(conditions.shape[:2], bool))
     return {
         **batch,

@@ -8,15 +8,30 @@ import os
 import time
 import zipfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+import cinnflow
 
 log = logging.getLogger(__name__)
 
 _KEY = "key"
 _COST = 0.05
 """Share of the time that writing checkpoints may take."""
+
+
+@cache
+def code_digest() -> str:
+    """Digest of the code that a training depends on: a checkpoint is no other code's."""
+    package = Path(cinnflow.__file__).parent
+    files = [
+        path
+        for folder in ("simulation", "networks", "inference", "training")
+        for path in package.glob(f"{folder}/*.py")
+    ]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 
 class Checkpoint:

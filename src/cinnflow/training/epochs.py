@@ -14,10 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import cinnflow
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.training.batches import Batches, Block, digest_of, made_ahead
-from cinnflow.training.checkpoint import Checkpoint
+from cinnflow.training.checkpoint import Checkpoint, code_digest
 from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
@@ -232,7 +231,7 @@ class Epochs:
         start = {str(i): variable.numpy() for i, variable in enumerate(self._variables)}
         parts = [
             meaning,
-            f"{cinnflow.__version__} {tf.__version__} {keras.__version__} {tf.config.list_logical_devices()}",
+            f"{code_digest()} {np.__version__} {tf.__version__} {keras.__version__} {tf.config.list_logical_devices()}",
             f"{tf.config.threading.get_intra_op_parallelism_threads()} threads",
             f"{self.epochs} {learning_rate} {self.patience}",
             str(_without_names(self.posterior.get_config())),

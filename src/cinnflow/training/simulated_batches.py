@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.training.batches import Arrays, Block, finite_rows, pad_and_stack, repeat_rows
+from cinnflow.training.batches import Arrays, Block, finite_rows, pad_and_stack, padded, repeat_rows
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_ahead import Simulated, SimulationAhead
@@ -83,7 +83,7 @@ class OnlineBatches:
             # Blocks end where epochs do, also those that are made once more.
             end = (first // self.updates_per_epoch + 1) * self.updates_per_epoch
             count = min(self.updates_per_call, end - first)
-            arrays = pad_and_stack([self._finite(batch) for batch in islice(self._stream, count)], self.elements)
+            arrays = pad_and_stack(self._finite(map(self.configure, islice(self._stream, count))), self.elements)
             self.elements = arrays["summary_mask"].shape[1] if "summary_mask" in arrays else 0
             yield first, arrays, count
             first += count
@@ -91,16 +91,20 @@ class OnlineBatches:
             log.warning("left out %d simulations that are not finite, in epoch %d", self._left_out, number)
             self._left_out = 0
 
-    def _finite(self, simulated: Simulated) -> Arrays:
-        """The finite simulations of a batch; they stand in for those that are not, so that it keeps its size."""
-        arrays = self.configure(simulated)
-        finite = finite_rows(arrays)
-        if finite.all():
-            return arrays
-        if not finite.any():
-            raise TrainingError(f"none of the {len(finite)} simulations of a batch is finite: mend the simulator")
-        self._left_out += int(np.sum(~finite))
-        return repeat_rows({name: array[finite] for name, array in arrays.items()}, len(finite))
+    def _finite(self, batches: Iterable[Arrays]) -> list[Arrays]:
+        """Batches of finite simulations; such stand in for those that are not, of the same batch where it has any."""
+        found = []
+        for arrays in batches:
+            finite = finite_rows(arrays)
+            found.append((arrays if finite.all() else {name: array[finite] for name, array in arrays.items()}, finite))
+            self._left_out += int(np.sum(~finite))
+        stand_in = next((arrays for arrays, finite in found if finite.any()), None)
+        if stand_in is None:
+            raise TrainingError(
+                f"none of the {sum(len(finite) for _, finite in found)} simulations of {len(found)} batches is finite: "
+                "mend the simulator"
+            )
+        return [repeat_rows(arrays if finite.any() else stand_in, len(finite)) for arrays, finite in found]
 
 
 class ReplayBatches(OnlineBatches):
@@ -141,15 +145,20 @@ class ReplayBatches(OnlineBatches):
     def _keep(self, first: int, arrays: Arrays, updates: int) -> None:
         """Puts a block's batches, prepared, into their places of the buffer: batch i is at i modulo the capacity."""
         prepared = self.prepare(repeat_rows(arrays, self.updates_per_call * self.batch_size))
+        fresh = {name: tensor.numpy() for name, tensor in prepared.items()}
+        if not self.buffer:
+            places_held = self.capacity * self.batch_size
+            self.buffer = {name: np.zeros((places_held, *a.shape[1:]), a.dtype) for name, a in fresh.items()}
+        self.buffer, fresh = _alike(self.buffer, fresh)
         places = np.arange(first, first + updates) % self.capacity
         rows = (places[:, None] * self.batch_size + np.arange(self.batch_size)).ravel()
-        for name, tensor in prepared.items():
-            fresh = tensor.numpy()
-            held = self.buffer.get(name)
-            if held is None:
-                held = np.zeros((self.capacity * self.batch_size, *fresh.shape[1:]), fresh.dtype)
-            elif held.shape[1:] != fresh.shape[1:]:
-                grown = zip(fresh.shape, held.shape, strict=True)
-                held = np.pad(held, [(0, 0), *((0, new - old) for new, old in list(grown)[1:])])
-            held[rows] = fresh[: len(rows)]
-            self.buffer[name] = held
+        for name, array in fresh.items():
+            self.buffer[name][rows] = array[: len(rows)]
+
+
+def _alike(*several: Arrays) -> list[Arrays]:
+    """The same arrays, each of the same number of elements, and under a mask where they differ or any has one."""
+    sizes = [arrays["summary_conditions"].shape[1] for arrays in several if "summary_conditions" in arrays]
+    if len(set(sizes)) > 1 or any("summary_mask" in arrays for arrays in several):
+        return [padded(arrays, max(sizes)) for arrays in several]
+    return list(several)
