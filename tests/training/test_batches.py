@@ -157,9 +157,7 @@ def test_a_batch_without_a_finite_simulation_takes_those_of_another(caplog):
     assert "left out 8 simulations that are not finite, in epoch 1" in caplog.text
     with SimulationAhead(lambda count, _: {"parameters": np.full((count, 1), np.nan)}, 0) as ahead:
         batches = OnlineBatches(ahead, dict, tensors, 4, 6, 1, seed=0)
-        with pytest.raises(
-            TrainingError, match="none of the 24 simulations of 6 batches is finite"
-        ):
+        with pytest.raises(TrainingError, match="none of the 24 simulations of 6 batches is finite"):
             values_of(batches, 1)
 
 

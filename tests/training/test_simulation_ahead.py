@@ -92,6 +92,18 @@ def test_closing_waits_for_the_batch_that_is_being_made_and_begins_no_other():
     assert events == ["begun", "ended", "closed"]
 
 
+def test_who_is_interrupted_does_not_wait_for_simulations_in_processes(tmp_path):
+    def hangs(*_):
+        (tmp_path / str(os.getpid())).touch()
+        time.sleep(600)
+
+    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as thread, SimulationAhead(hangs, 2) as ahead:
+        thread.submit(next, ahead.batches(1, 1, 0, 9, 8))
+        assert eventually(lambda: len(list(tmp_path.iterdir())) == 2)
+        raise KeyboardInterrupt
+    assert not any(is_alive(int(path.name)) for path in tmp_path.iterdir())
+
+
 def test_nothing_is_simulated_once_it_is_closed():
     made = []
     with SimulationAhead(lambda *_: made.append(1) or {}, 0) as ahead:

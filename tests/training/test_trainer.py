@@ -198,7 +198,7 @@ def test_a_configurator_of_the_user_decides_what_the_networks_see():
     fresh = simulate(2000, np.random.default_rng(9))
     log_prob = posterior.log_prob(fresh["prior_draws"], {"direct_conditions": fresh["sim_data"].mean(axis=1)})
     assert np.mean(exact_log_prob(fresh["prior_draws"], fresh["sim_data"]) - log_prob) < 0.05
-    with pytest.raises(ValueError, match="this one gave data"):
+    with pytest.raises(ValueError, match="it got data"):
         Trainer(posterior, simulate, configurator=lambda simulated: {"data": simulated["sim_data"]}).train_online(
             1, 1, 8
         )
@@ -213,6 +213,70 @@ def test_history_is_written_and_callbacks_are_called(tmp_path):
     assert [int(row["epoch"]) for row in rows] == [1, 2]
     assert [float(row["validation_loss"]) for row in rows] == history.table()["validation_loss"]
     assert seen == history.epochs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"epochs": 0}, "epochs takes a whole number from 1 on, got 0"),
+        ({"batch_size": 2.5}, "batch_size takes a whole number from 1 on, got 2.5"),
+        ({"validation_sims": 0}, "validation_sims takes a whole number from 1 on, got 0"),
+        ({"validation_sims": -3}, "validation_sims takes a whole number from 1 on, got -3"),
+        ({"patience": -1, "validation_sims": 8}, "patience takes a whole number from 0 on, got -1"),
+        ({"patience": 2}, "patience=2 counts epochs by their validation loss: give validation_sims"),
+    ],
+)
+@pytest.mark.parametrize("regime", ["online", "experience_replay", "rounds", "offline"])
+def test_an_argument_that_cannot_have_its_effect_is_refused(regime, arguments, says):
+    trainer = Trainer(small(), simulate)
+    given = {"rounds": (2, 32), "offline": (simulate(32, np.random.default_rng(0)),)}.get(regime, ())
+    with pytest.raises(ValueError, match=says):
+        getattr(trainer, f"train_{regime}")(*given, **arguments)
+
+
+def test_numbers_of_numpy_and_patience_without_end_are_taken():
+    posterior, others = small(), small()
+    rng = np.random.default_rng
+    history = Trainer(posterior, seed=np.int64(3)).train_offline(
+        simulate(64, rng(0)), np.int64(3), np.int32(16), validation_sims=np.int64(20), patience=0
+    )
+    Trainer(others, seed=3).train_offline(simulate(64, rng(0)), 3, 16, validation_sims=20)
+    assert len(history.epochs) == 3
+    assert all(np.array_equal(a, b) for a, b in zip(posterior.get_weights(), others.get_weights(), strict=True))
+
+
+def test_what_a_model_gives_is_checked():
+    whole = simulate(32, np.random.default_rng(0))
+    theta, x = whole["prior_draws"], whole["sim_data"]
+    for simulations, says in [
+        ({"prior_draws": theta}, "a model gives prior_draws and sim_data, this one gave prior_draws"),
+        ({"sim_data": x}, "a model gives prior_draws and sim_data, this one gave sim_data"),
+        ({"prior_draws": theta[:, :1], "sim_data": x}, r"parameters take the shape \(simulations, 2\), got \(32, 1\)"),
+        ({"prior_draws": theta[:9], "sim_data": x}, r"summary_conditions take the shape .* got \(32, 10, 2\)"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            Trainer(small()).train_offline(simulations)
+    for configured, says in [
+        ({"parameters": theta}, "training takes parameters, and summary_conditions or direct_conditions"),
+        ({"parameters": theta, "direct_conditions": x[:, 0, 0]}, r"direct_conditions take the shape .* got \(32,\)"),
+        ({"parameters": theta, "summary_conditions": x[:, 0]}, r"summary_conditions take the shape .* got \(32, 2\)"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            Trainer(small(), configurator=lambda _, configured=configured: configured).train_offline(whole)
+    with pytest.raises(ValueError, match="validation_sims=32 of 32 simulations leaves none to train on"):
+        Trainer(small()).train_offline(whole, validation_sims=32)
+    whole["sim_data"] = np.full_like(x, np.nan)
+    with pytest.raises(TrainingError, match="none of the 32 simulations is finite: mend the simulator"):
+        Trainer(small()).train_offline(whole)
+
+
+def test_simulations_that_share_a_context_may_differ_in_size_from_those_for_validation():
+    def sized(n_obs, seed):
+        return {**simulate(64, np.random.default_rng(seed), n_obs=n_obs), "sim_non_batchable_context": n_obs}
+
+    posterior = small()
+    Trainer(posterior).train_offline(sized(5, 0), 2, 16, validation_sims=sized(20, 1))
+    assert posterior.sample(sized(9, 2)["sim_data"], 10).shape == (64, 10, 2)
 
 
 def test_regimes_that_simulate_take_a_generative_model():

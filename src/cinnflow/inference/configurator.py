@@ -12,6 +12,7 @@ import tensorflow.experimental.numpy as tnp
 from cinnflow.simulation.padding import MASK
 
 CONFIGURED = ("parameters", "summary_conditions", "summary_mask", "direct_conditions")
+SEEN = ("summary_conditions", "direct_conditions")
 CONTEXTS = (
     "prior_batchable_context",
     "prior_non_batchable_context",
@@ -40,8 +41,10 @@ def conditions_of(simulated: Mapping[str, Any]) -> Data:
     output, such as sim_batchable_context.
 
     Raises:
-        ValueError: where two of them have the same name.
+        ValueError: where there are no data, or two of them have the same name.
     """
+    if simulated.get("sim_data") is None:
+        raise ValueError(f"a model gives prior_draws and sim_data, this one gave {', '.join(simulated) or 'nothing'}")
     contexts = {key: as_dict(simulated[key], key) for key in CONTEXTS if simulated.get(key) is not None}
     if not contexts:
         return simulated["sim_data"]
@@ -53,6 +56,36 @@ def conditions_of(simulated: Mapping[str, Any]) -> Data:
         shared = "non_batchable" in key
         conditions |= {n: np.broadcast_to(a, (simulations, *a.shape)) if shared else a for n, a in named.items()}
     return conditions
+
+
+def checked(configured: Mapping[str, Any], num_params: int) -> dict[str, np.ndarray]:
+    """Configured simulations as arrays.
+
+    Args:
+        configured: parameters (simulations, num_params), and by the networks' names what they see.
+        num_params: number of parameters.
+
+    Raises:
+        ValueError: for names that no network takes, nothing that they see, or other shapes.
+    """
+    arrays = {name: np.asarray(array) for name, array in configured.items()}
+    if set(arrays) - set(CONFIGURED) or "parameters" not in arrays or not {*arrays} & {*SEEN}:
+        raise ValueError(
+            f"training takes parameters, and summary_conditions or direct_conditions; besides at most summary_mask; "
+            f"it got {', '.join(arrays) or 'nothing'}"
+        )
+    simulations = arrays["parameters"].shape[:1]
+    shapes = {
+        "parameters": ("simulations", str(num_params)),
+        "summary_conditions": ("simulations", "elements", "channels"),
+        "summary_mask": ("simulations", "elements"),
+        "direct_conditions": ("simulations", "entries"),
+    }
+    for name, array in arrays.items():
+        fits = array.ndim == len(shapes[name]) and array.shape[:1] == simulations
+        if not fits or (name == "parameters" and array.shape[1] != num_params):
+            raise ValueError(f"{name} take the shape ({', '.join(shapes[name])}), got {array.shape}")
+    return arrays
 
 
 class Configurator:

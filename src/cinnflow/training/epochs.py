@@ -212,7 +212,7 @@ class Epochs:
             self._restore_best()
             raise TrainingError(
                 f"training broke down before it got anywhere: {trouble}; take a lower learning rate, or look for "
-                "extreme values in the simulations"
+                "extreme values in the simulations, or batches of which none is finite"
             )
         self.ended = f"it broke down: {trouble}; the weights of epoch {self.best_epoch} are kept"
         log.warning("training broke down: %s; the weights of epoch %d are kept", trouble, self.best_epoch)

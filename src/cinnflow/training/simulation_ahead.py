@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
@@ -48,7 +47,10 @@ class SimulationAhead:
         if workers:
             # Forked, so that a model may be any function, also one of a script's own.
             context = multiprocessing.get_context("fork")
-            self._executor = ProcessPoolExecutor(workers, context, _start_worker, (model, os.getpid()))
+            self._given_up = context.Event()
+            self._executor = ProcessPoolExecutor(
+                workers, context, _start_worker, (model, os.getpid(), self._given_up.wait)
+            )
 
     def batches(self, seed: int, batch_size: int, start: int, stop: int, ahead: int) -> Iterator[Simulated]:
         """Batches number `start` to `stop` of a seed.
@@ -76,13 +78,19 @@ class SimulationAhead:
             for future in waiting:
                 future.cancel()
 
-    def close(self) -> None:
-        """Waits for the batches that are being made; nobody simulates anything after that."""
+    def close(self, give_up: bool = False) -> None:
+        """Waits for the batches that are being made; nobody simulates anything after that.
+
+        Args:
+            give_up: whether processes leave their batches as they are.
+        """
         # Before the wait: whoever simulates could take the lock again, batch after batch, before it is our turn.
         self._closed = True
         with self._one_at_a_time:
             pass
         if self._executor is not None:
+            if give_up:
+                self._given_up.set()
             self._executor.shutdown(cancel_futures=True)
 
     def _simulate_here(self, batch_size: int, seed: list[int]) -> Simulated:
@@ -94,8 +102,9 @@ class SimulationAhead:
     def __enter__(self) -> SimulationAhead:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Who interrupts training does not wait for simulations that take long.
+        self.close(give_up=kind is not None)
 
 
 def _checked(simulate: Callable[[], Simulated]) -> Simulated:
@@ -117,18 +126,18 @@ _model: Model | None = None
 """In a worker process: what it simulates with."""
 
 
-def _start_worker(model: Model, parent: int) -> None:
+def _start_worker(model: Model, parent: int, given_up: Callable[[float], bool]) -> None:
     global _model
     _model = model
     # The parent's business: it lets its workers end in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent, given_up), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    """Ends this process when its parent is gone, however that ended: nothing else would tell it."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
+def _end_with(parent: int, given_up: Callable[[float], bool]) -> None:
+    """Ends this process when its parent has given up, or is gone: nothing else would tell how that ended."""
+    while os.getppid() == parent and not given_up(1.0):
+        pass
     os._exit(1)
 
 

@@ -14,12 +14,14 @@ import tensorflow as tf
 
 from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import CONFIGURED, Configurator, conditions_of
+from cinnflow.inference.configurator import Configurator, checked, conditions_of
 from cinnflow.networks.mlp import child_seeds
+from cinnflow.training.arguments import settings_of, whole_number
 from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, finite_rows, made_ahead, pad_and_stack
 from cinnflow.training.compiled_updates import Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
+from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
 from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
@@ -42,7 +44,8 @@ class Trainer:
         configurator: turns that dict into one of parameters, summary_conditions, summary_mask and direct_conditions; by
             default sim_data and contexts are arranged as `Configurator` does.
         default_lr: first learning rate; it falls to zero along a cosine over all updates of one call.
-        history_path: a CSV file that is rewritten after each epoch; or None.
+        history_path: a CSV file that is rewritten after each epoch, and begun anew by each training, a round among
+            them; or None.
         checkpoint_path: a folder for checkpoints, from which the same calls go on after they were killed, and where a
             training that is over is not repeated; or None. They are never taken up by another training.
         on_epoch: called after each epoch; or None.
@@ -75,8 +78,8 @@ class Trainer:
         self.history_path = history_path
         self.checkpoint_path = None if checkpoint_path is None else Path(checkpoint_path)
         self.on_epoch = on_epoch
-        self.simulation_workers = simulation_workers
-        self.seed = seed
+        self.simulation_workers = whole_number("simulation_workers", simulation_workers, 0)
+        self.seed = whole_number("seed", seed, 0)
         self.trainings = 0
         self.ended = ""
         """Why the latest training came to its end."""
@@ -96,7 +99,7 @@ class Trainer:
             iterations_per_epoch: updates in each.
             batch_size: simulations in each update.
             validation_sims: simulations for the validation loss, or how many to make; then the best weights are kept.
-            patience: epochs without a lower validation loss after which training stops; None: never.
+            patience: epochs without a lower validation loss after which training stops; None or 0: never.
 
         Returns:
             The history of this training.
@@ -105,7 +108,7 @@ class Trainer:
             TrainingError: where the loss was not finite, or rose, before one epoch was complete, or a process that
                 simulates has ended.
         """
-        chosen = config.Training(
+        chosen = settings_of(
             regime="online", epochs=epochs, iterations_per_epoch=iterations_per_epoch, batch_size=batch_size
         )
         return self._train_simulating(complete_training(chosen, 0), validation_sims, patience)
@@ -135,7 +138,7 @@ class Trainer:
         Raises:
             TrainingError: as for `train_online`.
         """
-        chosen = config.Training(
+        chosen = settings_of(
             regime="replay",
             epochs=epochs,
             iterations_per_epoch=iterations_per_epoch,
@@ -174,6 +177,8 @@ class Trainer:
         histories: list[History] = []
         simulations: list[Arrays] = []
         validation = None
+        rounds, sim_per_round = whole_number("rounds", rounds), whole_number("sim_per_round", sim_per_round)
+        batch_size = settings_of(batch_size=batch_size).batch_size
         size = min(batch_size or complete_training(config.Training(), sim_per_round).batch_size, sim_per_round)
         per_round = -(-sim_per_round // size)
         with self._simulating() as ahead:
@@ -204,7 +209,7 @@ class Trainer:
             epochs: passes over the simulations.
             batch_size: simulations in each update.
             validation_sims: simulations for the validation loss, or how many of these to hold back for it.
-            patience: epochs without a lower validation loss after which training stops; None: never.
+            patience: epochs without a lower validation loss after which training stops; None or 0: never.
 
         Returns:
             The history of this training.
@@ -212,10 +217,14 @@ class Trainer:
         Raises:
             TrainingError: where the loss was not finite, or rose, before one epoch was complete.
         """
+        self._lay_out([simulations_dict])
         arrays = self._finite(self._configure(simulations_dict))
-        if isinstance(validation_sims, int):
-            order = np.random.default_rng(self._seed("validation")).permutation(len(arrays["parameters"]))
-            held_out, rest = np.sort(order[:validation_sims]), np.sort(order[validation_sims:])
+        if validation_sims is not None and not isinstance(validation_sims, Mapping):
+            held_back, count = whole_number("validation_sims", validation_sims), len(arrays["parameters"])
+            if held_back >= count:
+                raise ValueError(f"validation_sims={held_back} of {count} simulations leaves none to train on")
+            order = np.random.default_rng(self._seed("validation")).permutation(count)
+            held_out, rest = np.sort(order[:held_back]), np.sort(order[held_back:])
             validation = {name: array[held_out] for name, array in arrays.items()}
             arrays = {name: array[rest] for name, array in arrays.items()}
         else:
@@ -239,6 +248,9 @@ class Trainer:
             patience: as for `train_offline`.
             complete: what makes prepared simulations of batches that are not, inside the compiled updates; or None.
         """
+        patience = whole_number("patience", patience, 0) or None
+        if patience and validation is None:
+            raise ValueError(f"patience={patience} counts epochs by their validation loss: give validation_sims")
         checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
         self.trainings += 1
         training = Epochs(
@@ -273,7 +285,7 @@ class Trainer:
         patience: int | None,
     ) -> History:
         self._adapt(arrays)
-        chosen = config.Training(regime="offline", epochs=epochs, batch_size=batch_size)
+        chosen = settings_of(regime="offline", epochs=epochs, batch_size=batch_size)
         chosen = complete_training(chosen, len(arrays["parameters"]))
         batches = InMemoryBatches(self.amortizer.prepare(arrays), chosen.batch_size, seed=self._seed("batches"))
         return self.train_on(batches, chosen.epochs, validation, patience)
@@ -327,8 +339,8 @@ class Trainer:
         batches = -(-count // batch_size)
         return list(ahead.batches(seed, batch_size, 0, batches, batches))
 
-    def _arrange(self, simulated: list[Simulated]) -> Arrays:
-        """Batches as one; the first ones ever seen decide the layout, whether sizes vary, and the standardization."""
+    def _lay_out(self, simulated: list[Mapping[str, Any]]) -> None:
+        """Lets the first batches ever seen decide where the data go, and whether their sizes vary."""
         if self.configurator is None and self.amortizer.configurator is None:
             self.amortizer.configurator = Configurator.from_data(
                 *(conditions_of(batch) for batch in simulated),
@@ -336,6 +348,10 @@ class Trainer:
                 # What a batch shares may be the number of elements, even where one batch is all that was seen.
                 varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
             )
+
+    def _arrange(self, simulated: list[Simulated]) -> Arrays:
+        """Batches as one; the first ones ever seen decide the layout and the standardization."""
+        self._lay_out(simulated)
         arrays = self._finite(pad_and_stack([self._configure(batch) for batch in simulated]))
         self._adapt(arrays)
         return arrays
@@ -343,30 +359,29 @@ class Trainer:
     def _validation(
         self, validation_sims: int | Mapping | None, batch_size: int = 0, ahead: SimulationAhead | None = None
     ) -> Arrays | None:
-        if isinstance(validation_sims, int):
-            batches = self._model_batches(ahead, self._seed("validation"), validation_sims, batch_size)
-            return {name: array[:validation_sims] for name, array in self._arrange(batches).items()}
-        return None if validation_sims is None else self._finite(self._configure(validation_sims))
+        if validation_sims is None or isinstance(validation_sims, Mapping):
+            return None if validation_sims is None else self._finite(self._configure(validation_sims))
+        count = whole_number("validation_sims", validation_sims)
+        batches = self._model_batches(ahead, self._seed("validation"), count, batch_size)
+        return {name: array[:count] for name, array in self._arrange(batches).items()}
 
     def _finite(self, arrays: Arrays) -> Arrays:
         finite = finite_rows(arrays)
         if not finite.any():
-            raise ValueError(f"none of the {len(finite)} simulations is finite")
+            raise TrainingError(f"none of the {len(finite)} simulations is finite: mend the simulator")
         if not finite.all():
             log.warning("left out %d of %d simulations that are not finite", np.sum(~finite), len(finite))
         return {name: array[finite] for name, array in arrays.items()}
 
     def _configure(self, simulated: Mapping[str, Any]) -> Arrays:
         if self.configurator is not None:
-            configured = {name: np.asarray(array) for name, array in self.configurator(simulated).items()}
-            if "parameters" not in configured or set(configured) - set(CONFIGURED):
-                raise ValueError(
-                    f"a configurator gives parameters, and any of {', '.join(CONFIGURED[1:])}; this one gave "
-                    f"{', '.join(configured)}"
-                )
-            return configured
-        theta = np.asarray(simulated["prior_draws"], np.float64)
-        return {"parameters": theta, **self.amortizer.configure(conditions_of(simulated))}
+            configured = self.configurator(simulated)
+        else:
+            conditions = self.amortizer.configure(conditions_of(simulated))
+            if simulated.get("prior_draws") is None:
+                raise ValueError(f"a model gives prior_draws and sim_data, this one gave {', '.join(simulated)}")
+            configured = {"parameters": np.asarray(simulated["prior_draws"], np.float64), **conditions}
+        return checked(configured, len(self.amortizer.names))
 
     def _adapt(self, arrays: Arrays) -> None:
         if not self.amortizer.adapted:
