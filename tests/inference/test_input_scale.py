@@ -47,6 +47,16 @@ def test_what_is_not_present_does_not_count():
     np.testing.assert_array_equal(adapted(x, present)(x[:50]), adapted(x[:50])(x[:50]))
 
 
+@pytest.mark.parametrize("extreme", [1e2, 1e4, 1e8, 1e30])
+@pytest.mark.parametrize("share", [0.001, 0.005, 0.02, 0.2])
+def test_extreme_numbers_do_not_hide_the_others(extreme, share):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 1))
+    x[rng.random(4000) < share] = extreme
+    usual = x[:, 0] < 10
+    assert max(adapted(x)(x[usual]).numpy().std(axis=0)) > 0.02
+
+
 @given(arrays(np.float64, (20, 2), elements=st.floats(-1e100, 1e100)))
 def test_whatever_finite_comes_in_finite_goes_out(x):
     assert np.isfinite(adapted(x)(x).numpy()).all()

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.inference.standardization import Standardization
+from cinnflow.inference.standardization import Standardization, middle
 
 _HEAVY = 10.0
 """Ratio of the 99 % quantile to the median of the magnitudes above which a channel counts as heavy-tailed.
@@ -23,7 +23,7 @@ class InputScale(keras.Layer):
 
     Standardization alone squeezes the small values of a channel that spans several orders of magnitude into one point;
     asinh is linear below the typical magnitude c and logarithmic above it. The second channel of one that is not
-    heavy-tailed is zero.
+    heavy-tailed is zero. Heavy-tailed is also what has its middle 98 % within one standard deviation.
 
     Args:
         channels: size of the last axis.
@@ -58,6 +58,9 @@ class InputScale(keras.Layer):
             self.typical[channel].assign(max(median, _SMALLEST))
             self.heavy[channel].assign(float(high > _HEAVY * median))
         self.linear.adapt(rows)
+        low, high = middle(rows)
+        squeezed = (self.linear.sd.numpy() > high - low) & (high > low)
+        self.heavy.assign(np.where(squeezed, 1.0, self.heavy.numpy()))
         self.logarithmic.adapt(np.arcsinh(rows / self.typical.numpy()))
 
     def call(self, x):

@@ -6,6 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+_EXTREME = 1000.0
+"""Widths of the middle 98 % by which a number lies outside them that says nothing of a channel's scale."""
+
+
+def middle(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest of the middle 98 % of each channel (channels,) of rows (rows, channels)."""
+    return tuple(np.quantile(rows, [0.01, 0.99], axis=0))
+
 
 @keras.saving.register_keras_serializable(package="cinnflow")
 class Standardization(keras.Layer):
@@ -14,7 +22,9 @@ class Standardization(keras.Layer):
         forward:  z = (x − mean) / sd,    log |det dz/dx| = −Σ log sd
         inverse:  x = mean + sd z
 
-    A channel that never varied keeps its scale (sd = 1). Before `adapt` it is the identity.
+    A channel that never varied keeps its scale (sd = 1). Numbers that are out of all proportion, as a simulator gives
+    where it fails unnoticed, do not count: a single one would squeeze all others into one point. Before `adapt` it is
+    the identity.
 
     Args:
         channels: size of the last axis.
@@ -33,8 +43,13 @@ class Standardization(keras.Layer):
         rows = np.asarray(x, np.float64).reshape(-1, self.channels)
         if present is not None:
             rows = rows[np.asarray(present, bool).reshape(-1)]
-        mean = rows.mean(axis=0)
-        sd = rows.std(axis=0)
+        low, high = middle(rows)
+        with np.errstate(over="ignore"):
+            reach = _EXTREME * (high - low)
+            usual = (rows >= low - reach) & (rows <= high + reach) | (reach == 0)
+            rows = np.where(usual, rows, np.nan)
+            mean = np.nanmean(rows, axis=0)
+            sd = np.nanstd(rows, axis=0)
         # Rounding leaves a trace of variance in a constant channel.
         self.sd.assign(np.where(sd > 1e-12 * np.abs(mean), sd, 1.0))
         self.mean.assign(mean)
