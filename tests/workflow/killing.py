@@ -77,7 +77,8 @@ class Disturbed:
 
     def wait_for_no_process(self) -> None:
         """Waits for every process to end by itself."""
-        wait_until(lambda: not self.processes(), f"the end of stray processes {self.processes()}")
+        commands = {pid: _read(pid, "cmdline").replace(b"\0", b" ").decode() for pid in self.processes()}
+        wait_until(lambda: not self.processes(), f"the end of stray processes {commands}")
 
     def kill(self, kind: str, running: Running, rng: np.random.Generator) -> None:
         """Kills snakemake's `group`, `snakemake` alone or one `batch`, with SIGKILL."""

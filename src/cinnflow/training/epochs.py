@@ -97,10 +97,8 @@ class Epochs:
         Raises:
             TrainingError: where the loss was not finite, or rose, before one epoch was complete.
         """
+        suspicious = self._validate() + self._rise  # before there are other weights than the first
         self._take_up()
-        if self.validation is not None and not self.history.epochs:
-            # An epoch whose weights are far worse than those it started from is not the best of any.
-            self.best_loss = np.nan_to_num(self._validate(), nan=np.inf) + self._rise
         coming = range(len(self.history.epochs) + 1, self.epochs + 1)
         with closing(made_ahead(chain.from_iterable(map(self.batches.epoch, coming)))) as blocks:
             while not self.ended:
@@ -109,7 +107,7 @@ class Epochs:
                     self._end(f"all {self.epochs} epochs")
                 elif self.patience is not None and number - 1 - self.best_epoch >= self.patience:
                     self._end(f"no lower validation loss for {self.patience} epochs")
-                elif (epoch := self._train(number, blocks, on_updates)) is not None:
+                elif (epoch := self._train(number, blocks, suspicious, on_updates)) is not None:
                     self._keep(epoch)
                     if on_epoch is not None:
                         on_epoch(epoch)
@@ -119,8 +117,6 @@ class Epochs:
 
     def _end(self, reason: str) -> None:
         """Ends a training that did not break down; what its checkpoint holds then is the end."""
-        if not self.best_epoch:
-            self._give_up(f"no epoch had a validation loss below {self.best_loss:.4g}")
         self.ended = reason
         if self.checkpoint:
             self.checkpoint.write(self._state())
@@ -135,9 +131,17 @@ class Epochs:
             self.checkpoint.write(self._state())
 
     def _train(
-        self, number: int, blocks: Iterator[Block], on_updates: Callable[[int, float], None] | None
+        self,
+        number: int,
+        blocks: Iterator[Block],
+        suspicious: float,
+        on_updates: Callable[[int, float], None] | None,
     ) -> Epoch | None:
-        """One epoch, of the blocks that come next; None where training breaks down in it."""
+        """One epoch, of the blocks that come next; None where training breaks down in it.
+
+        An update's loss is that of the weights before it. So none tells what the last one has made of them: they are
+        looked at where there is no validation loss, or one that is `suspicious` or above.
+        """
         start = time.perf_counter()
         losses: list[np.ndarray] = []
         done = (number - 1) * self.batches.updates_per_epoch
@@ -163,10 +167,9 @@ class Epochs:
             seconds=time.perf_counter() - start,
         )
         typical = float(np.median(found))
-        # An update's loss is that of the weights before it: none tells what the last one has made of them.
-        unknown = self.validation is None and np.all(np.isfinite(found))
-        last = self._typical_loss(pool, rows[::-1]) if unknown else typical
-        trouble = self._trouble(epoch, np.maximum(typical, last))
+        if np.isfinite(epoch.loss) and not epoch.validation_loss < suspicious:
+            typical = float(np.maximum(typical, self._typical_loss(pool, rows[::-1])))
+        trouble = self._trouble(epoch, typical)
         if trouble:
             self._give_up(f"{trouble}, in epoch {number}")
             return None
@@ -183,7 +186,7 @@ class Epochs:
         return _RISE + len(self.posterior.names)
 
     def _trouble(self, epoch: Epoch, typical: float) -> str:
-        """What speaks against going on after an epoch, with the median of its updates' losses; empty where nothing."""
+        """What speaks against going on after an epoch, by the median loss of its batches; empty where nothing does."""
         if not np.isfinite(epoch.loss):
             return f"the loss is {epoch.loss}"
         if self.validation is not None and not np.isfinite(epoch.validation_loss):
