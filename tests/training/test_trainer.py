@@ -234,6 +234,12 @@ def test_an_argument_that_cannot_have_its_effect_is_refused(regime, arguments, s
         getattr(trainer, f"train_{regime}")(*given, **arguments)
 
 
+@pytest.mark.parametrize("seed", [None, -1, 0.5])
+def test_a_seed_that_gives_no_run_again_is_refused(seed):
+    with pytest.raises(ValueError, match="seed takes a whole number from 0 on"):
+        Trainer(small(), seed=seed)
+
+
 def test_numbers_of_numpy_and_patience_without_end_are_taken():
     posterior, others = small(), small()
     rng = np.random.default_rng

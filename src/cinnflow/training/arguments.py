@@ -9,12 +9,13 @@ from cinnflow import config
 
 
 def settings_of(regime: str = "rounds", **numbers: Any) -> config.Training:
-    """The settings of a training, with None for what its defaults decide; errors as for `whole_number`."""
-    return config.Training(regime=regime, **{name: whole_number(name, number) for name, number in numbers.items()})
+    """The settings of a training, without what is None and left to its defaults; errors as for `whole_number`."""
+    given = {name: whole_number(name, number) for name, number in numbers.items() if number is not None}
+    return config.Training(regime=regime, **given)
 
 
-def whole_number(name: str, number: Any, least: int = 1) -> int | None:
-    """A whole number, NumPy's among them; None stays.
+def whole_number(name: str, number: Any, least: int = 1) -> int:
+    """A whole number, NumPy's among them.
 
     Args:
         name: of the argument.
@@ -25,9 +26,9 @@ def whole_number(name: str, number: Any, least: int = 1) -> int | None:
         ValueError: for anything else.
     """
     try:
-        whole = None if number is None else operator.index(number)
+        whole = operator.index(number)
     except TypeError:
         whole = least - 1
-    if whole is not None and whole < least:
+    if whole < least:
         raise ValueError(f"{name} takes a whole number from {least} on, got {number!r}")
     return whole

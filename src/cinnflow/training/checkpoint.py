@@ -28,7 +28,7 @@ def code_digest() -> str:
     package = Path(cinnflow.__file__).parent
     files = [
         path
-        for folder in ("simulation", "networks", "inference", "training")
+        for folder in ("simulation", "store", "networks", "inference", "training")
         for path in package.glob(f"{folder}/*.py")
     ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()

@@ -78,7 +78,9 @@ class Trainer:
         self.history_path = history_path
         self.checkpoint_path = None if checkpoint_path is None else Path(checkpoint_path)
         self.on_epoch = on_epoch
-        self.simulation_workers = whole_number("simulation_workers", simulation_workers, 0)
+        self.simulation_workers = (
+            None if simulation_workers is None else whole_number("simulation_workers", simulation_workers, 0)
+        )
         self.seed = whole_number("seed", seed, 0)
         self.trainings = 0
         self.ended = ""
@@ -248,7 +250,7 @@ class Trainer:
             patience: as for `train_offline`.
             complete: what makes prepared simulations of batches that are not, inside the compiled updates; or None.
         """
-        patience = whole_number("patience", patience, 0) or None
+        patience = None if patience is None else whole_number("patience", patience, 0) or None
         if patience and validation is None:
             raise ValueError(f"patience={patience} counts epochs by their validation loss: give validation_sims")
         checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
