@@ -128,6 +128,18 @@ def test_a_round_is_simulated_while_the_one_before_trains(workers, tmp_path):
     assert found == [8, 8]
 
 
+def test_the_next_round_is_not_simulated_before_the_validation_simulations():
+    made_by = []
+
+    def watched(count, rng):
+        made_by.append(threading.current_thread() is threading.main_thread())
+        time.sleep(0.01)
+        return simulate(count, rng)
+
+    Trainer(small(), watched).train_rounds(2, 320, 1, 32, validation_sims=64)
+    assert made_by == [True] * 12 + [False] * 10
+
+
 def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():
     counts = []
 

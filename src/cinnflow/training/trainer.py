@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -178,19 +178,18 @@ class Trainer:
         """
         histories: list[History] = []
         simulations: list[Arrays] = []
-        validation = None
         rounds, sim_per_round = whole_number("rounds", rounds), whole_number("sim_per_round", sim_per_round)
         batch_size = settings_of(batch_size=batch_size).batch_size
         size = min(batch_size or complete_training(config.Training(), sim_per_round).batch_size, sim_per_round)
         per_round = -(-sim_per_round // size)
         with self._simulating() as ahead:
             stream = ahead.batches(self._seed("batches"), size, 0, rounds * per_round, per_round)
-            simulated = (list(islice(stream, per_round)) for _ in range(rounds))
-            with closing(made_ahead(simulated)) as coming:
-                for added in coming:
-                    arrays = self._arrange(added)
-                    if not simulations:
-                        validation = self._validation(validation_sims, size, ahead)
+            arranged = (self._arrange(list(islice(stream, per_round))) for _ in range(rounds))
+            first = next(arranged)
+            # Before the next round is simulated, which it would have to wait for.
+            validation = self._validation(validation_sims, size, ahead)
+            with closing(made_ahead(chain([first], arranged))) as coming:
+                for arrays in coming:
                     simulations.append({name: array[:sim_per_round] for name, array in arrays.items()})
                     everything = pad_and_stack(simulations)
                     histories.append(self._train_in_memory(everything, epochs, batch_size, validation, patience))
