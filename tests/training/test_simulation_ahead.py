@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -120,6 +121,18 @@ def test_a_simulator_that_takes_its_process_down_is_told_of():
 
     with SimulationAhead(crashing, 1) as ahead, pytest.raises(TrainingError, match="the simulator crashed it"):
         list(ahead.batches(1, 1, 0, 2, ahead=1))
+
+
+def test_training_ends_where_one_of_several_processes_is_taken_down(tmp_path):
+    def killed(_, rng):
+        (tmp_path / str(os.getpid())).touch()
+        eventually(lambda: len(list(tmp_path.iterdir())) == 2)
+        time.sleep(0.5)  # both have looked whether they are still asked for
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    # The error leaves the block, which then gives up.
+    with pytest.raises(TrainingError, match="the simulator crashed it"), SimulationAhead(killed, 2) as ahead:
+        list(ahead.batches(1, 1, 0, 9, 8))
 
 
 def test_an_exception_of_the_simulator_is_told_of():

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
@@ -21,6 +22,8 @@ from cinnflow.training.errors import TrainingError
 Model = Callable[[int, np.random.Generator], Mapping[str, Any]]
 Simulated = Mapping[str, Any]
 
+_LOOK_EVERY = 0.2
+"""Seconds between two looks of a process at whether it is still asked for."""
 _GO_ON = "The regimes rounds and offline keep such a simulation as a failure, and go on"
 
 
@@ -47,10 +50,9 @@ class SimulationAhead:
         if workers:
             # Forked, so that a model may be any function, also one of a script's own.
             context = multiprocessing.get_context("fork")
-            self._given_up = context.Event()
-            self._executor = ProcessPoolExecutor(
-                workers, context, _start_worker, (model, os.getpid(), self._given_up.wait)
-            )
+            # No event: to set one waits for all who wait for it, also for a process that has died meanwhile.
+            self._given_up = context.RawValue("b", False)
+            self._executor = ProcessPoolExecutor(workers, context, _start_worker, (model, os.getpid(), self._given_up))
 
     def batches(self, seed: int, batch_size: int, start: int, stop: int, ahead: int) -> Iterator[Simulated]:
         """Batches number `start` to `stop` of a seed.
@@ -90,7 +92,7 @@ class SimulationAhead:
             pass
         if self._executor is not None:
             if give_up:
-                self._given_up.set()
+                self._given_up.value = True
             self._executor.shutdown(cancel_futures=True)
 
     def _simulate_here(self, batch_size: int, seed: list[int]) -> Simulated:
@@ -126,7 +128,7 @@ _model: Model | None = None
 """In a worker process: what it simulates with."""
 
 
-def _start_worker(model: Model, parent: int, given_up: Callable[[float], bool]) -> None:
+def _start_worker(model: Model, parent: int, given_up: Any) -> None:
     global _model
     _model = model
     # The parent's business: it lets its workers end in order.
@@ -134,10 +136,10 @@ def _start_worker(model: Model, parent: int, given_up: Callable[[float], bool]) 
     threading.Thread(target=_end_with, args=(parent, given_up), daemon=True).start()
 
 
-def _end_with(parent: int, given_up: Callable[[float], bool]) -> None:
+def _end_with(parent: int, given_up: Any) -> None:
     """Ends this process when its parent has given up, or is gone: nothing else would tell how that ended."""
-    while os.getppid() == parent and not given_up(1.0):
-        pass
+    while os.getppid() == parent and not given_up.value:
+        time.sleep(_LOOK_EVERY)
     os._exit(1)
 
 
