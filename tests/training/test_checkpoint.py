@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+
 import numpy as np
 import pytest
 from conjugate_gaussian import simulate
@@ -83,13 +86,66 @@ def test_a_checkpoint_is_of_one_training_alone(tmp_path, monkeypatch):
     assert Checkpoint(tmp_path / "training-0.npz", "another").read() == {}
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\3\4", b"no archive"])
+def shifted(count, rng):
+    simulated = simulate(count, rng)
+    return simulated | {"sim_data": simulated["sim_data"] + 1}
+
+
+def test_a_checkpoint_is_not_taken_up_with_another_simulator(tmp_path):
+    def trained(model, folder):
+        posterior = AmortizedPosterior(InvertibleNetwork(2, 1), DeepSet(2, units=8))
+        first = simulate(200, np.random.default_rng(0))
+        posterior.adapt(first["prior_draws"], first["sim_data"])  # so that the simulations do not decide on scales
+        Trainer(posterior, model, checkpoint_path=folder).train_online(1, 4, 8)
+        return posterior.get_weights()
+
+    trained(simulate, tmp_path)
+    assert identical(trained(shifted, tmp_path), trained(shifted, None))
+
+
+def test_a_checkpoint_is_not_taken_up_with_other_code_of_a_layer(tmp_path):
+    def trained(activation, folder):
+        path = tmp_path / f"{activation}.py"
+        path.write_text(
+            "import keras\n"
+            "class Own(keras.Layer):\n"
+            "    def __init__(self):\n"
+            "        super().__init__(name='own')\n"
+            "        self.dense = keras.layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(seed=1))\n"
+            "    def call(self, x):\n"
+            f"        return keras.ops.{activation}(keras.ops.mean(self.dense(x), axis=1))\n"
+        )
+        spec = importlib.util.spec_from_file_location("own_layer", path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "own_layer", module)
+        spec.loader.exec_module(module)
+        posterior = AmortizedPosterior(InvertibleNetwork(2, 1), module.Own())
+        simulations = simulate(64, np.random.default_rng(0))
+        Trainer(posterior, checkpoint_path=folder).train_offline(simulations, 2, 16)
+        return posterior.get_weights()
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        trained("relu", tmp_path / "checkpoints")
+        assert identical(trained("tanh", tmp_path / "checkpoints"), trained("tanh", None))
+
+
+def test_other_first_weights_are_told_of(tmp_path, caplog):
+    Checkpoint(tmp_path / "a.npz", "mine", "some").write({"a": np.arange(3.0)})
+    assert Checkpoint(tmp_path / "a.npz", "mine", "others").read() == {}
+    assert "set_random_seed" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\3\4", b"no archive", "flipped"])
 def test_a_damaged_checkpoint_is_left_out(damage, tmp_path, caplog):
     checkpoint = Checkpoint(tmp_path / "training-0.npz", "mine")
     checkpoint.write({"a": np.arange(3.0)})
     np.testing.assert_array_equal(checkpoint.read()["a"], [0, 1, 2])
-    checkpoint.path.write_bytes(damage)
-    assert checkpoint.read() == {}
+    content = checkpoint.path.read_bytes()
+    for place in range(len(content)) if damage == "flipped" else [0]:
+        flipped = bytearray(content)
+        flipped[place] ^= 1
+        checkpoint.path.write_bytes(flipped if damage == "flipped" else damage)
+        assert checkpoint.read() == {}
     assert "is damaged" in caplog.text
 
 

@@ -124,7 +124,7 @@ def test_a_simulator_that_takes_its_process_down_is_told_of():
 
 
 def test_training_ends_where_one_of_several_processes_is_taken_down(tmp_path):
-    def killed(_, rng):
+    def killed(*_):
         (tmp_path / str(os.getpid())).touch()
         eventually(lambda: len(list(tmp_path.iterdir())) == 2)
         time.sleep(0.5)  # both have looked whether they are still asked for

@@ -6,6 +6,7 @@ import csv
 import threading
 import time
 
+import keras
 import numpy as np
 import pytest
 from conjugate_gaussian import exact_log_prob, simulate
@@ -153,6 +154,27 @@ def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():
     assert len(first.epochs) == len(second.epochs) == 20
     assert second.epochs[0].loss < first.epochs[0].loss
     assert kl(posterior) < 0.15
+
+
+def test_what_layers_keep_of_their_batches_stays_with_the_best_weights():
+    class Normalized(keras.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(8, activation="relu")
+            self.normalization = keras.layers.BatchNormalization(momentum=0.5)
+
+        def call(self, x, training=False):
+            return keras.ops.mean(self.normalization(self.dense(x), training=training), axis=1)
+
+    posterior = AmortizedPosterior(InvertibleNetwork(2, 2), Normalized())
+    validation = simulate(200, np.random.default_rng(1))
+    history = Trainer(posterior, default_lr=2e-2).train_offline(
+        simulate(100, np.random.default_rng(0)), 30, 20, validation_sims=validation, patience=5
+    )
+    losses = [epoch.validation_loss for epoch in history.epochs]
+    assert losses[-1] > min(losses)
+    reached = -np.mean(posterior.log_prob(validation["prior_draws"], validation["sim_data"]))
+    assert reached == pytest.approx(min(losses), abs=1e-4)
 
 
 def test_offline_training_keeps_the_weights_of_the_lowest_validation_loss_and_stops():

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.training.batches import Batches, Block, digest_of, made_ahead
-from cinnflow.training.checkpoint import Checkpoint, code_digest
+from cinnflow.training.checkpoint import Checkpoint, code_digest, own_code_digest
 from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
@@ -78,10 +78,13 @@ class Epochs:
         self.updates = CompiledUpdates(posterior, self.optimizer, _LARGEST_GRADIENT, complete)
         self.best_loss = np.inf
         self.best_epoch = 0
-        self.best_weights = self.updates.weights.numpy()
+        self.best_weights = self._weights()
         self.lowest_loss = np.inf
         self.ended = ""
-        self.checkpoint = checkpoint and Checkpoint(checkpoint, self._key(learning_rate, meaning))
+        self.checkpoint = None
+        if checkpoint:
+            start = digest_of({str(i): variable.numpy() for i, variable in enumerate(self._variables)})
+            self.checkpoint = Checkpoint(checkpoint, self._key(learning_rate, meaning), start)
 
     def run(
         self,
@@ -126,7 +129,7 @@ class Epochs:
         self.history.append(epoch)
         if self.validation is None or epoch.validation_loss < self.best_loss:
             self.best_loss, self.best_epoch = epoch.validation_loss, epoch.epoch
-            self.best_weights = self.updates.weights.numpy()
+            self.best_weights = self._weights()
         if self.checkpoint and self.checkpoint.due:
             self.checkpoint.write(self._state())
 
@@ -221,8 +224,18 @@ class Epochs:
         log.warning("training broke down: %s; the weights of epoch %d are kept", trouble, self.best_epoch)
 
     def _restore_best(self) -> None:
-        self.updates.weights.assign(self.best_weights)
+        for variable, value in zip([self.updates.weights, *self._statistics], self.best_weights, strict=True):
+            variable.assign(value)
         self.updates.give_weights()
+
+    def _weights(self) -> list[np.ndarray]:
+        """The weights as one vector, and what else a posterior takes for its answers."""
+        return [variable.numpy() for variable in (self.updates.weights, *self._statistics)]
+
+    @property
+    def _statistics(self) -> list[keras.Variable]:
+        """What layers keep of the batches that they have seen, as batch normalization does."""
+        return [variable for variable in self.posterior.non_trainable_variables if "float" in variable.dtype]
 
     @property
     def _variables(self) -> list[keras.Variable]:
@@ -231,15 +244,14 @@ class Epochs:
 
     def _key(self, learning_rate: float, meaning: str) -> str:
         """All that a training depends on, so that no other one's checkpoint is taken for its own."""
-        start = {str(i): variable.numpy() for i, variable in enumerate(self._variables)}
         parts = [
             meaning,
             f"{code_digest()} {np.__version__} {tf.__version__} {keras.__version__} {tf.config.list_logical_devices()}",
             f"{tf.config.threading.get_intra_op_parallelism_threads()} threads",
             f"{self.epochs} {learning_rate} {self.patience}",
             str(_without_names(self.posterior.get_config())),
+            own_code_digest(self.posterior._flatten_layers()),
             self.batches.digest(),
-            digest_of(start),
             " ".join(self._state()),
             "" if self.validation is None else digest_of(self.validation),
         ]
@@ -248,7 +260,7 @@ class Epochs:
     def _state(self) -> dict[str, np.ndarray]:
         return {
             **{f"variable-{i}": variable.numpy() for i, variable in enumerate(self._variables)},
-            "best-weights": self.best_weights,
+            **{f"best-{i}": value for i, value in enumerate(self.best_weights)},
             **{f"history-{name}": np.array(column) for name, column in self.history.table().items()},
             "best": np.array([self.best_loss, self.best_epoch, self.lowest_loss]),
             "elements": np.array(self.batches.elements),
@@ -262,7 +274,7 @@ class Epochs:
         for i, variable in enumerate(self._variables):
             variable.assign(state[f"variable-{i}"])
         self.updates.take_weights()
-        self.best_weights = state["best-weights"]
+        self.best_weights = [state[f"best-{i}"] for i in range(len(self.best_weights))]
         self.best_loss, self.lowest_loss = float(state["best"][0]), float(state["best"][2])
         self.best_epoch = int(state["best"][1])
         self.batches.elements = int(state["elements"])

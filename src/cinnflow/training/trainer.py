@@ -17,7 +17,15 @@ from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Configurator, checked, conditions_of
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.training.arguments import settings_of, whole_number
-from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, finite_rows, made_ahead, pad_and_stack
+from cinnflow.training.batches import (
+    Arrays,
+    Batches,
+    InMemoryBatches,
+    digest_of,
+    finite_rows,
+    made_ahead,
+    pad_and_stack,
+)
 from cinnflow.training.compiled_updates import Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
@@ -239,6 +247,7 @@ class Trainer:
         validation: Arrays | None,
         patience: int | None,
         complete: Complete | None = None,
+        meaning: str = "",
     ) -> History:
         """Trains an adapted posterior on any source of batches.
 
@@ -248,6 +257,7 @@ class Trainer:
             validation: configured simulations for the validation loss, or None.
             patience: as for `train_offline`.
             complete: what makes prepared simulations of batches that are not, inside the compiled updates; or None.
+            meaning: what tells the source from others of the same settings: a checkpoint is of it alone.
         """
         patience = None if patience is None else whole_number("patience", patience, 0) or None
         if patience and validation is None:
@@ -263,7 +273,7 @@ class Trainer:
             patience,
             History(self.history_path),
             checkpoint,
-            f"{self.seed}",
+            f"{self.seed} {meaning}",
             complete,
         )
         with TrainingProgress(epochs, batches.updates_per_epoch) as progress:
@@ -301,6 +311,7 @@ class Trainer:
                 pilot = self._arrange(self._model_batches(ahead, self._seed("pilot"), _PILOT_SIMULATIONS, size))
                 elements = pilot["summary_mask"].shape[1] if "summary_mask" in pilot else 0
             validation = self._validation(validation_sims, size, ahead)
+            meaning = self._first_simulations(ahead, size) if self.checkpoint_path else ""
             settings = {
                 "batch_size": size,
                 "updates_per_epoch": chosen.iterations_per_epoch,
@@ -316,7 +327,7 @@ class Trainer:
                 inside = SimulationInside(self.generative_model, self.amortizer)
                 with SimulationAhead(inside.draw, 0) as drawing:
                     batches = OnlineBatches(drawing, inside.configure, inside.prepare, **settings)
-                    return self.train_on(batches, chosen.epochs, validation, patience, inside.complete)
+                    return self.train_on(batches, chosen.epochs, validation, patience, inside.complete, meaning)
             settings["elements"] = elements
             # Compiled, it passes over a block once, and leaves more of the cores to the updates that run meanwhile.
             prepare = tf.function(self.amortizer.prepare, autograph=False, jit_compile=True)
@@ -324,7 +335,7 @@ class Trainer:
                 batches = OnlineBatches(ahead, self._configure, prepare, **settings)
             else:
                 batches = ReplayBatches(ahead, self._configure, prepare, capacity=chosen.buffer_capacity, **settings)
-            return self.train_on(batches, chosen.epochs, validation, patience)
+            return self.train_on(batches, chosen.epochs, validation, patience, meaning=meaning)
 
     @contextmanager
     def _simulating(self) -> Iterator[SimulationAhead]:
@@ -339,6 +350,18 @@ class Trainer:
         """At least `count` simulations, in batches, since what a batch has in common may differ between batches."""
         batches = -(-count // batch_size)
         return list(ahead.batches(seed, batch_size, 0, batches, batches))
+
+    def _first_simulations(self, ahead: SimulationAhead, batch_size: int) -> str:
+        """A digest of a batch, which tells a model from others; of nothing where the same seed gives another one."""
+        first, again = (self._model_batches(ahead, self._seed("batches"), 1, batch_size) for _ in range(2))
+        digests = {digest_of(self._configure(batch)) for (batch,) in (first, again)}
+        if len(digests) == 1:
+            return digests.pop()
+        log.warning(
+            "the same seed gave other simulations: a random draw does not come from rng. This training cannot be "
+            "repeated, and a checkpoint of another model would not be told from its own"
+        )
+        return ""
 
     def _lay_out(self, simulated: list[Mapping[str, Any]]) -> None:
         """Lets the first batches ever seen decide where the data go, and whether their sizes vary."""
