@@ -52,6 +52,51 @@ def test_check_finds_chance_that_no_seed_fixes(study):
     assert "the same seed gave different output" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "return rng.normal(size=2)",
+            "import numpy as np; return np.random.normal(size=2)",
+            "the parameters themselves",
+        ),
+        ("size=(3, 2))", "size=(1 + rng.integers(9), 2))", "simulations differ in shape, (1, 2), (2, 2), "),
+        ("theta + rng.normal(size=(3, 2))", "theta[0] + rng.normal()", "set network.summary.type to none"),
+        ("return rng.normal(size=2)", "return undefined", "NameError: name 'undefined' is not defined ("),
+        ("def build()", "def read_observation(path): return 1 / 0\ndef build()", "ZeroDivisionError"),
+        (
+            "def build()",
+            "def read_observation(path): return [1, 2]\ndef build()",
+            "observation one: one.csv: x has shape",
+        ),
+    ],
+)
+def test_check_finds_what_would_end_a_study_later(study, old, new, says):
+    assert old in MODEL
+    (study / "model.py").write_text(MODEL.replace(old, new))
+    (study / "config.yaml").write_text(CONFIG + "observations: {one: one.csv}\n")
+    (study / "one.csv").write_text("1,2\n3,4\n5,6\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    assert says in ended.stdout
+
+
+def test_check_reads_observations_that_may_be_shorter(study):
+    (study / "model.py").write_text(
+        MODEL.replace("size=(3, 2)", "size=(n_obs, 2)")
+        .replace("theta, rng)", "theta, rng, n_obs)")
+        .replace(
+            "cf.Simulator(simulate)",
+            "cf.Simulator(simulate, context_generator=cf.ContextGenerator(non_batchable_context_fun="
+            "lambda rng: {'n_obs': rng.integers(1, 9)}), max_length=8)",
+        )
+    )
+    (study / "config.yaml").write_text(CONFIG + "observations: {one: one.csv}\n")
+    (study / "one.csv").write_text("1,2\n3,4\n5,6\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 def test_a_simulator_in_tensorflow_runs_in_worker_processes(study):
     (study / "model.py").write_text(
         """
@@ -105,11 +150,18 @@ def test_mistakes_end_in_a_plain_word(study, arguments, says):
     assert "Traceback" not in ended.stderr
 
 
-def test_a_wrong_configuration_names_its_file_and_key(study):
-    (study / "config.yaml").write_text(CONFIG + "sede: 3\n")
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("sede: 3", "sede: no such key; did you mean seed?"),
+        ("observations: {one: 'of {1}.csv'}", "observations.one: got 'of {1}.csv'; takes a path without braces"),
+    ],
+)
+def test_a_wrong_configuration_names_its_file_and_key(study, line, says):
+    (study / "config.yaml").write_text(f"{CONFIG}{line}\n")
     ended = cinnflow(study, "check")
     assert ended.returncode == 1
-    assert "sede: no such key; did you mean seed?" in ended.stdout
+    assert says in ended.stdout
 
 
 @pytest.fixture

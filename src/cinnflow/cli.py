@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from cinnflow.config import read_raw
-from cinnflow.errors import PlainError
+from cinnflow.errors import PlainError, in_one_line
+from cinnflow.inference.observation import ObservationError, read_observation
 from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import maximum, varying
-from cinnflow.simulation.pilot import pilot
+from cinnflow.simulation.pilot import Pilot, pilot
 from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.imported import check_rows
@@ -48,6 +51,10 @@ def main() -> None:
         sys.exit(args.function(plan, args, console))
     except (PlainError, Locked) as error:
         console.print(f"cinnflow: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except Exception as error:  # a user's function among others
+        traceback.print_exc()
+        console.print(f"cinnflow: {in_one_line(error)}", style="red", markup=False, highlight=False)
         sys.exit(1)
 
 
@@ -101,19 +108,47 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
         console.print(f"data {name}: shape {shape}{varies}", markup=False)
     for index, outcome in found.failures.items():
         console.print(f"simulation {index} {outcome.status.label}: {outcome.message}", style="red", markup=False)
-    if found.differing:
-        console.print(
-            f"the same seed gave different output ({', '.join(found.differing)}): a random draw does not come from rng "
-            "or {seed}. Such simulations cannot be reproduced",
-            style="red",
-            markup=False,
-        )
+    problems = [*found.problems, *_no_array(plan, found.shapes), *_unreadable(plan, found)]
+    for problem in problems:
+        console.print(problem, style="red", markup=False, highlight=False)
     simulations = sum(plan.simulations(split) for split in plan.splits)
     console.print(
         f"{found.seconds:.3g} s a simulation: {simulations} take one core {duration(found.seconds * simulations)}"
     )
     console.print(f"Training regime for that speed: {found.regime}; configured: {plan.study.training.regime}")
-    return 1 if found.failures or found.differing else 0
+    return 1 if found.failures or problems else 0
+
+
+def _no_array(plan: Plan, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """What to say where a summary network would get nothing but numbers."""
+    if not shapes or any(shapes.values()) or plan.study.network.summary.type == "none":
+        return []
+    return [
+        f"a simulation gives numbers alone ({', '.join(shapes)}), and a summary network takes an array: set "
+        "network.summary.type to none"
+    ]
+
+
+def _unreadable(plan: Plan, found: Pilot) -> list[str]:
+    """What to say of observations that are not shaped like a simulation."""
+    max_length = plan.model.generative.simulator.max_length
+    padded = varying(found.shapes, max_length)
+    shapes = {
+        name: (maximum(max_length), *shape[1:]) if name in padded else shape for name, shape in found.shapes.items()
+    }
+    problems = []
+    for name, path in plan.study.observations.items() if shapes else ():
+        try:
+            read_observation(
+                Path(path),
+                shapes | plan.model.generative.context_shapes,
+                plan.model.read_observation,
+                padded,
+                found.lengths,
+            )
+        except ObservationError as error:
+            problems.append(f"observation {name}: {error}")
+    return problems
 
 
 def _check_source(plan: Plan, source: Source, args: argparse.Namespace, console: Console) -> int:
@@ -133,7 +168,10 @@ def _check_source(plan: Plan, source: Source, args: argparse.Namespace, console:
             f"not finite: {failed} of {source.simulations} simulations, kept as failed and never trained on",
             style="red",
         )
-    return 0
+    problems = _no_array(plan, source.data)
+    for problem in problems:
+        console.print(problem, style="red", markup=False, highlight=False)
+    return 1 if problems else 0
 
 
 def _retry(plan: Plan, args: argparse.Namespace, console: Console) -> int:

@@ -55,6 +55,7 @@ class Plan:
         """
         study = check_study(raw, source)
         for name, path in study.observations.items():
+            _check_braces(source, f"observations.{name}", path)
             if not Path(path).is_file():
                 raise ConfigError(f"{source}: observations.{name}: got {path!r}; takes the path of a file that exists")
         around = study.simulations.observation
@@ -64,6 +65,7 @@ class Plan:
                 f"{source}: simulations.observation: got {around!r}; takes a name of `observations` ({names}), or the "
                 "path of a file that exists"
             )
+        _check_braces(source, "model", study.model or "")
         model = load_model(study.model, study.model_options)
         own = study.network.summary
         if isinstance(own, ModelFileNetwork) and not callable(getattr(model.module, own.type, None)):
@@ -308,3 +310,8 @@ class Plan:
     def code(self, *names: str) -> str:
         """Digest of what these functions or values of the model file are; no simulation depends on them."""
         return code_digest(self.model.path, names)
+
+
+def _check_braces(source: str, key: str, path: str) -> None:
+    if {"{", "}"} & set(path):
+        raise ConfigError(f"{source}: {key}: got {path!r}; takes a path without braces: Snakemake reads names in them")

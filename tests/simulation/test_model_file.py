@@ -143,12 +143,13 @@ def test_the_prior_of_a_simulation_depends_on_its_seed_alone():
 
 def test_a_pilot_tells_what_a_model_does(tmp_path):
     found = pilot(load_model(write(tmp_path)).generative, 1, 3, None)
-    assert (found.shapes, found.failures, found.differing, found.regime) == ({"x": (3,)}, {}, [], "online")
+    assert (found.shapes, found.failures, found.problems, found.regime) == ({"x": (3,)}, {}, [], "online")
     assert found.theta.shape == (1000, 1)
     unseeded = load_model(
         write(tmp_path, MODEL.replace("theta + rng.normal", "theta + np.random.default_rng().normal"))
     )
-    assert pilot(unseeded.generative, 1, 2, None).differing == ["x"]
+    (problem,) = pilot(unseeded.generative, 1, 2, None).problems
+    assert problem.startswith("the same seed gave different output (x)")
     failing = pilot(
         load_model(write(tmp_path, MODEL.replace("return theta +", "return 1 / 0 +"))).generative, 1, 2, 5.0
     )

@@ -2,9 +2,11 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -34,6 +36,9 @@ def fail_as(theta, rng):
             sys.exit(5)
         case 6:
             time.sleep(60)
+        case 11:
+            threading.Thread(target=time.sleep, args=(60,)).start()
+            sys.exit("enough")
         case 7:
             return None
         case 8:
@@ -56,12 +61,28 @@ EXPECTED = {
     8: (Status.CRASHED, 0, "a file called ?"),
     9: (Status.UNREADABLE, 0, "complex"),
     10: (Status.CRASHED, -signal.SIGRTMIN - 1, "by signal"),
+    11: (Status.CRASHED, 1, "with exit code 1\nenough"),
 }
+
+
+def test_functions_that_draw_from_global_generators_repeat_themselves_only_for_the_same_seed(tmp_path):
+    simulator = Simulator(lambda *_: np.array([np.random.normal(), random.random()]))  # noqa: NPY002
+    tasks = [Task(index, np.zeros(1), seed=index) for index in range(9)]
+    runs = [
+        {
+            task.index: outcome.data["x"]
+            for task, outcome in run_all(simulator, tasks, Limits(threads=threads), tmp_path, tmp_path / "failed")
+        }
+        for threads in (1, 3)
+    ]
+    for index in range(9):
+        np.testing.assert_array_equal(runs[0][index], runs[1][index])
+    assert len(np.unique([runs[0][index] for index in range(9)])) == 18
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_failure_is_its_own_simulations_alone(tmp_path, threads):
-    thetas = [[kind] for kind in (0, 1, 0, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 10, 0)]
+    thetas = [[kind] for kind in (0, 1, 0, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 10, 11, 0)]
     outcomes = simulate(Simulator(fail_as), tmp_path, thetas, threads=threads, timeout=2)
     for index, ((kind,), outcome) in enumerate(zip(thetas, outcomes, strict=True)):
         if kind:

@@ -284,6 +284,25 @@ def test_code_that_no_name_leads_to(tmp_path):
     assert digests(tmp_path, text) != [one], "a module that is imported for what it does"
 
 
+def test_modules_elsewhere_on_the_path_count_unless_they_are_installed(tmp_path, monkeypatch):
+    places = {name: tmp_path / name for name in ("code", "lib/site-packages", "project")}
+    for name, place in places.items():
+        place.mkdir(parents=True)
+        (place / f"{name[:3]}_physics.py").write_text("X = 1\n")
+        monkeypatch.syspath_prepend(place)
+    text = (
+        "import cod_physics, lib_physics\n"
+        "def f():\n    import pro_physics\n    return pro_physics.X\n"
+        "def build():\n    return cod_physics.X, lib_physics.X, f()\n"
+    )
+    (one,) = digests(tmp_path, text)
+    for name, place in places.items():
+        (place / f"{name[:3]}_physics.py").write_text("X = 2\n")
+        (other,) = digests(tmp_path, text)
+        assert (one == other) == (name == "lib/site-packages"), name
+        one = other
+
+
 def test_a_block_that_is_run_on_import_counts(tmp_path):
     text = "A = 1\nif __name__ != '__main__':\n    A = 2\ndef build():\n    return A\n"
     one, other = digests(tmp_path, text, text.replace("A = 2", "A = 3"))

@@ -135,6 +135,13 @@ def test_training_ends_where_one_of_several_processes_is_taken_down(tmp_path):
         list(ahead.batches(1, 1, 0, 9, 8))
 
 
+def test_functions_that_draw_from_a_global_generator_give_each_batch_its_own_numbers():
+    with SimulationAhead(lambda *_: {"x": np.random.normal()}, 2) as ahead:  # noqa: NPY002
+        made, again = ([batch["x"] for batch in ahead.batches(1, 1, 0, 8, 7)] for _ in range(2))
+    assert len(set(made)) == 8
+    assert made == again
+
+
 def test_an_exception_of_the_simulator_is_told_of():
     with SimulationAhead(lambda *_: 1 / 0, 0) as ahead, pytest.raises(TrainingError, match="ZeroDivisionError"):
         list(ahead.batches(1, 1, 0, 2, ahead=1))

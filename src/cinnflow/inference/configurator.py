@@ -121,7 +121,7 @@ class Configurator:
         if summary and not self.to_summary:
             raise ValueError(
                 "a summary network takes at least one array for each data set, got only numbers: "
-                f"{', '.join(self.shapes)}; leave the summary network out"
+                f"{', '.join(self.shapes)}; leave the summary network out (in a study, network.summary.type: none)"
             )
 
     @classmethod

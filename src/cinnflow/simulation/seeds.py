@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from typing import Literal
 
@@ -25,3 +26,13 @@ def generator(seed: int, stream: Stream) -> np.random.Generator:
 def program_seed(seed: int) -> int:
     """The integer below 2**31 that an external program gets for a simulation's seed."""
     return seed % 2**31
+
+
+def seed_global_generators(seed: int) -> None:
+    """Seeds the global generators of Python and NumPy, in a process that does nothing but simulate.
+
+    A function that draws from them breaks the rules. Forked processes would all draw the same, though, and another time
+    something else.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the user's generator, not ours

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from cinnflow.simulation.context import Context
 from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.simulation.outcome import Outcome, Status, signal_name
 from cinnflow.simulation.reaper import Reaper
+from cinnflow.simulation.seeds import seed_global_generators
 
 RETRIED = (Status.CRASHED, Status.TIMED_OUT)
 READING_GRACE = 30.0
@@ -277,12 +278,23 @@ def _serve(
         reaper.watch()
         while True:
             task, workdir = connection.recv()
+            seed_global_generators(task.seed)
             try:
                 outcome = simulator.run(task.theta, task.seed, workdir, timeout, reaper, task.context)
             except OSError as error:
                 outcome = error
+            except SystemExit as ended:
+                _exit(ended.code)
             sys.stderr.flush()
             connection.send(outcome)
+
+
+def _exit(code: object) -> NoReturn:
+    """Ends the process as `sys.exit` would, but at once: it would wait for threads that simulations have left."""
+    if not isinstance(code, int | None):
+        sys.stderr.write(f"{code}\n")
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _check_room(folder: Path) -> None:

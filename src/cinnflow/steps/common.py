@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
-from cinnflow.errors import PlainError
+from cinnflow.errors import PlainError, in_one_line
 
 log = logging.getLogger("cinnflow")
 
@@ -21,12 +24,10 @@ def run_step(step: Callable[[], None]) -> None:
         _end(str(error))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            log.exception("the step failed")
-            raise
+            _end_unforeseen(error)
         _end(f"{error}: make room and start snakemake again; every simulation that was finished is kept")
-    except Exception:
-        log.exception("the step failed")
-        raise
+    except Exception as error:
+        _end_unforeseen(error)
 
 
 def say(text: str) -> None:
@@ -35,7 +36,22 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _end(message: str) -> None:
+def _end_unforeseen(error: Exception) -> NoReturn:
+    log.exception("the step failed")
+    say(f"cinnflow: {in_one_line(error)}. {_log_file()} has more")
+    sys.exit(1)
+
+
+def _log_file() -> str:
+    """The file that standard error goes to, where the system tells."""
+    try:
+        path = Path(f"/proc/self/fd/{sys.stderr.fileno()}").readlink()
+    except OSError:
+        return "the job's log"
+    return os.path.relpath(path) if path.is_file() else "the job's log"
+
+
+def _end(message: str) -> NoReturn:
     log.error(message)
     say(f"cinnflow: {message}")
     sys.exit(1)

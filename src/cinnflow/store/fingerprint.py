@@ -1,8 +1,8 @@
 """The fingerprint: a digest of what a simulation means, and of nothing else.
 
 It covers the model's code as parsed, so that comments, docstrings and formatting do not count; of that code, what
-build() can reach, so that reading an observation or naming a derived quantity does not count; local modules that it
-imports; the bytes of the files that the simulator declares; the options; and the seed.
+build() can reach, so that reading an observation or naming a derived quantity does not count; modules that it imports
+and that are not installed; the bytes of the files that the simulator declares; the options; and the seed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cinnflow
 from cinnflow.simulation.model_file import Model, ModelError
 from cinnflow.store.description import SOURCE
 from cinnflow.store.source import Source
@@ -115,12 +117,27 @@ def _code(path: Path, roots: tuple[str, ...]) -> dict[str, str]:
     # A module that is imported and never named is imported for what it does.
     mentioned = set(_mentioned(tree))
     imports = [node for node in tree.body if _is_import(node) and not mentioned & set(_defined(node))]
-    for name, nodes in _reachable(tree, roots, path.parent).items():
+    places = _places(path.parent)
+    for name, nodes in _reachable(tree, roots, places).items():
         found[name] = _sha(*(_canonical(node) for node in nodes))
         imports += _imports(*nodes)
-    for module in _local_modules(imports, path.parent):
-        found[module.relative_to(path.parent).as_posix()] = _sha(_canonical(_parsed(module)))
+    for module in _local_modules(imports, places):
+        place = next((place for place in places if module.is_relative_to(place)), module.parent)
+        found[module.relative_to(place).as_posix()] = _sha(_canonical(_parsed(module)))
     return found
+
+
+def _places(folder: Path) -> list[Path]:
+    """Where Python looks for modules that are not installed: the model's folder, then what else is on its path."""
+    path = [Path(entry).resolve() for entry in (*sys.path, ".")]
+    installed = [Path(sys.prefix), Path(sys.base_prefix), Path(cinnflow.__file__).parents[1]]
+    own = [
+        place
+        for place in path
+        if not {"site-packages", "dist-packages"} & set(place.parts)
+        and not any(place.is_relative_to(prefix.resolve()) for prefix in installed)
+    ]
+    return list(dict.fromkeys([folder, *own]))
 
 
 def _parsed(path: Path) -> ast.Module:
@@ -130,7 +147,7 @@ def _parsed(path: Path) -> ast.Module:
         raise ModelError(f"{path} cannot be parsed: {error}") from error
 
 
-def _reachable(tree: ast.Module, roots: tuple[str, ...], folder: Path) -> dict[str, list[ast.stmt]]:
+def _reachable(tree: ast.Module, roots: tuple[str, ...], places: list[Path]) -> dict[str, list[ast.stmt]]:
     """Top-level statements that bear on what `roots` are or return, by the name that they define."""
     definitions: dict[str, list[ast.stmt]] = {}
     effects: list[ast.stmt] = []
@@ -140,7 +157,7 @@ def _reachable(tree: ast.Module, roots: tuple[str, ...], folder: Path) -> dict[s
             definitions.setdefault(name, []).append(node)
         if not names and not _is_docstring(node) and not _is_main_block(node):
             effects.append(node)
-    own = {name for name, nodes in definitions.items() if any(_is_own(node, folder) for node in nodes)}
+    own = {name for name, nodes in definitions.items() if any(_is_own(node, places) for node in nodes)}
     acting = {name for node in effects for name in _mentioned(node)}
     waiting = [*roots, *(definitions if acting & _DYNAMIC else acting)]
     waiting += [name for name, nodes in definitions.items() if any(own & set(_applied(node)) for node in nodes)]
@@ -168,9 +185,9 @@ def _is_import(node: ast.stmt) -> bool:
     return isinstance(node, ast.Import | ast.ImportFrom)
 
 
-def _is_own(node: ast.stmt, folder: Path) -> bool:
+def _is_own(node: ast.stmt, places: list[Path]) -> bool:
     """Whether a definition is the user's own, not an import of what is installed."""
-    return not isinstance(node, ast.Import | ast.ImportFrom) or bool(_imported_files(node, folder, folder))
+    return not isinstance(node, ast.Import | ast.ImportFrom) or bool(_imported_files(node, places[0], places))
 
 
 def _applied(node: ast.stmt) -> list[str]:
@@ -199,13 +216,13 @@ def _mentioned(node: ast.AST) -> list[str]:
     return [name.id for name in ast.walk(node) if isinstance(name, ast.Name)]
 
 
-def _local_modules(imports: list[ast.Import | ast.ImportFrom], folder: Path) -> list[Path]:
-    """Files beside the model that its imports load, and those that these load in turn."""
+def _local_modules(imports: list[ast.Import | ast.ImportFrom], places: list[Path]) -> list[Path]:
+    """Files that a model's imports load from these places, and those that these load in turn."""
     found: dict[Path, None] = {}
-    waiting = [(node, folder) for node in imports]
+    waiting = [(node, places[0]) for node in imports]
     while waiting:
         node, base = waiting.pop()
-        for path in _imported_files(node, base, folder):
+        for path in _imported_files(node, base, places):
             if path not in found:
                 found[path] = None
                 waiting += [(nested, path.parent) for nested in _imports(_parsed(path))]
@@ -217,23 +234,29 @@ def _imports(*nodes: ast.AST) -> list[ast.Import | ast.ImportFrom]:
     return [node for node in found if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
-def _imported_files(node: ast.Import | ast.ImportFrom, base: Path, folder: Path) -> list[Path]:
-    """Files that an import may load, of a module in folder `base` below the model's `folder`."""
-    start = folder
+def _imported_files(node: ast.Import | ast.ImportFrom, base: Path, places: list[Path]) -> list[Path]:
+    """Files that an import may load, of a module in folder `base`."""
     if isinstance(node, ast.Import):
         dotted = [alias.name for alias in node.names]
     else:
         if node.level:
-            start = [base, *base.parents][node.level - 1]
+            places = [[base, *base.parents][node.level - 1]]
         prefix = f"{node.module}." if node.module else ""
         dotted = [*([node.module] if node.module else []), *(prefix + alias.name for alias in node.names)]
     files = []
     for name in dotted:
-        place = start
-        for part in name.split("."):
-            place = place / part
-            files += [place.with_suffix(".py"), place / "__init__.py"]
-    return [path for path in files if path.is_file()]
+        found = ([path for path in _module_files(place, name) if path.is_file()] for place in places)
+        files += next(filter(None, found), [])
+    return files
+
+
+def _module_files(place: Path, name: str) -> list[Path]:
+    """Files that may hold a module of a dotted name, or a package that it is in."""
+    files = []
+    for part in name.split("."):
+        place = place / part
+        files += [place.with_suffix(".py"), place / "__init__.py"]
+    return files
 
 
 def _is_docstring(node: ast.stmt) -> bool:

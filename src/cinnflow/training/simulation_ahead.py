@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.seeds import seed_global_generators
 from cinnflow.training.errors import TrainingError
 
 Model = Callable[[int, np.random.Generator], Mapping[str, Any]]
@@ -145,4 +146,5 @@ def _end_with(parent: int, given_up: Any) -> None:
 
 def _simulate_in_worker(batch_size: int, seed: list[int]) -> Simulated:
     assert _model is not None
+    seed_global_generators(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     return _model(batch_size, np.random.default_rng(seed))
