@@ -40,6 +40,14 @@ def test_check_tells_shapes_supports_and_speed(study):
         assert word in ended.stdout
 
 
+def test_check_tells_the_draws_of_a_narrow_prior_apart(study):
+    (study / "model.py").write_text(MODEL.replace("rng.normal(size=2)", "rng.uniform([1e9, -1], [1e9 + 300, 1])"))
+    rows = {row[1]: row for row in map(str.split, cinnflow(study, "check").stdout.splitlines()) if len(row) > 1}
+    low, median, high = (float(cell) for cell in rows["a"] if cell.startswith("1000000"))
+    assert 1e9 <= low < median < high <= 1e9 + 300
+    assert "-0.99" in " ".join(rows["b"])
+
+
 def test_check_finds_chance_that_no_seed_fixes(study):
     (study / "model.py").write_text(
         MODEL.replace(

@@ -17,6 +17,7 @@ from cinnflow.config import read_raw
 from cinnflow.errors import PlainError, in_one_line
 from cinnflow.inference.observation import ObservationError, read_observation
 from cinnflow.plan import RESULTS, STORES, Plan
+from cinnflow.report.numbers import alike
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.pilot import Pilot, pilot
@@ -97,8 +98,7 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     for column in ("parameter", "support", "smallest", "median", "largest"):
         table.add_column(column, justify="left" if column in ("parameter", "support") else "right")
     for i, name in enumerate(prior.names):
-        low, median, high = (f"{value:.4g}" for value in np.quantile(found.theta[:, i], [0, 0.5, 1]))
-        table.add_row(name, f"{prior.lower[i]:g} to {prior.upper[i]:g}", low, median, high)
+        table.add_row(name, f"{prior.lower[i]:g} to {prior.upper[i]:g}", *_told_apart(found.theta[:, i]))
     console.print(table)
     for name, shape in plan.model.generative.context_shapes.items():
         console.print(f"context {name}: shape {shape}", markup=False)
@@ -149,6 +149,14 @@ def _unreadable(plan: Plan, found: Pilot) -> list[str]:
         except ObservationError as error:
             problems.append(f"observation {name}: {error}")
     return problems
+
+
+def _told_apart(draws: np.ndarray) -> list[str]:
+    """The smallest, the median and the largest draw, with as many digits as they need to differ."""
+    low, median, high = np.quantile(draws, [0, 0.5, 1])
+    if 0 < high - low < 0.1 * max(abs(low), abs(high)):
+        return [text.replace("−", "-") for text in alike(low, median, high, width=high - low)]
+    return [f"{value:.4g}" for value in (low, median, high)]
 
 
 def _check_source(plan: Plan, source: Source, args: argparse.Namespace, console: Console) -> int:

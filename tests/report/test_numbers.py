@@ -34,9 +34,16 @@ def test_numbers(value: float, text: str) -> None:
         ((0.0, 1e-7), 1e-7, ["0.00", "1.00e−07"]),
         ((3.0, 3.0), 0.0, ["3.00", "3.00"]),
         ((float("nan"), 3.0), float("nan"), ["–", "3.00"]),
+        ((101325.2, 101300.1, 101350.3), 50.2, ["101325", "101300", "101350"]),
+        ((99999.5, 99998.0, 100001.0), 3.0, ["99999.5", "99998.0", "100001.0"]),
+        ((1e9, 999_999_840.0, 1_000_000_824.0), 984.0, ["1000000000", "999999840", "1000000824"]),
+        ((2e4, 1.5e5, 4.2e5), 4e5, ["2.00e+04", "1.50e+05", "4.20e+05"]),
+        ((-1.23456e-7, 1.23459e-7), 3e-11, ["−1.23456e−07", "1.23459e−07"]),
+        ((6.0221e23, 6.0224e23), 3e20, ["6.0221e+23", "6.0224e+23"]),
+        ((1.0, 1.0 + 3e-9), 3e-9, ["1.0000000000", "1.0000000030"]),
     ],
 )
-def test_numbers_of_one_interval_have_the_same_decimals(values: tuple, width: float, texts: list[str]) -> None:
+def test_numbers_of_one_interval_differ_where_its_ends_do(values: tuple, width: float, texts: list[str]) -> None:
     assert alike(*values, width=width) == texts
 
 

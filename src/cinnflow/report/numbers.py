@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+_DIGITS = 15
+"""Behind the first, a number in double precision has no more."""
+
 
 def number(value: float) -> str:
     """A number with three significant digits, and no exponent where none is needed."""
@@ -17,12 +20,17 @@ def number(value: float) -> str:
 
 
 def alike(*values: float, width: float) -> list[str]:
-    """Numbers of one scale with as many decimals each: the last is worth a thirtieth of `width` at most."""
-    sizes = [abs(value) for value in (*values, width) if value]
-    if not (np.isfinite([*values, width]).all() and width > 0 and 1e-4 < max(sizes) < 1e5):
+    """Numbers of one scale in one notation: their last digit is worth a thirtieth of `width` at most."""
+    largest = np.max(np.abs([*values, width]))
+    if not (np.isfinite(largest) and width > 0):
         return [number(value) for value in values]
-    decimals = int(np.clip(np.ceil(np.log10(30 / width)), 0, 6))
-    return [f"{value:.{decimals}f}".replace("-", "−") for value in values]
+    exponent = int(np.floor(np.log10(largest)))
+    digits = int(min(np.ceil(np.log10(30 / width)) + exponent, _DIGITS))
+    decimals = digits - exponent
+    # Two digits that mean nothing are easier to read than an exponent.
+    plain = largest > 1e-4 and (largest < 1e5 or decimals >= -2)
+    form = f".{max(0, decimals)}f" if plain else f".{max(2, digits)}e"
+    return [f"{value:{form}}".replace("-", "−") if value or plain else number(0) for value in values]
 
 
 def published(value: float) -> str:
