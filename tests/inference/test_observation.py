@@ -88,6 +88,21 @@ def test_the_models_own_reader_goes_before_the_suffix(tmp_path):
     np.testing.assert_array_equal(observed["x"], np.full((1, 5), 8.0))
 
 
+@pytest.mark.parametrize("kind", ["c16", "M8[D]", "m8[s]"])
+def test_what_is_no_array_of_real_numbers_is_refused(tmp_path, kind):
+    np.save(tmp_path / "x.npy", np.arange(5).astype(kind))
+    with pytest.raises(ObservationError, match=r"x is not an array of numbers: its type is \w"):
+        read_observation(tmp_path / "x.npy", ONE)
+
+
+def test_what_a_masked_array_hides_is_missing(tmp_path):
+    hidden = np.ma.array([[1, 2, 3], [4, 5, 6]], mask=[[0, 0, 0], [0, 1, 1]])
+    with pytest.raises(ObservationError, match="x holds values that are not finite"):
+        read_observation(tmp_path, {"x": (3,)}, lambda _: hidden)
+    observed = read_observation(tmp_path, {"x": (3,)}, lambda _: hidden, padded=["x"])
+    np.testing.assert_array_equal(observed["mask"], ~hidden.mask)
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

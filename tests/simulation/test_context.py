@@ -92,6 +92,7 @@ def test_a_number_of_observations_stays_an_integer():
         (lambda: 1, "called with rng"),
         (lambda _: "a", "finite numbers"),
         (lambda _: np.nan, "finite numbers"),
+        (lambda _: np.ma.array([1, 2], mask=[False, True]), "finite numbers"),
         (lambda _: None, "finite numbers"),
         (lambda _: [1, [2, 3]], "must return numbers"),
         (lambda _: {"n obs": 1}, "names a context 'n obs'"),

@@ -9,6 +9,7 @@ import pytest
 
 import cinnflow as cf
 from cinnflow.simulation.context import ContextError
+from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.prior import PriorError
 
 
@@ -132,6 +133,20 @@ def test_the_consistency_check_reports_shapes(caplog):
     assert "(2, 5, 2)" in str(report)
     cf.GenerativeModel(model.prior, model.simulator, skip_test=False)
     assert "anonymous model, 2 pilot runs" in caplog.text
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("max_length", [None, 2])
+def test_what_a_masked_array_hides_is_nan(batched, max_length):
+    def simulate(theta, _):
+        return np.ma.array(theta, mask=[False, True] if theta.ndim == 1 else [[False, True]] * len(theta))
+
+    simulator = cf.Simulator(simulate, batched, max_length=max_length)
+    found = simulator(np.ones((3, 2)), rng())
+    np.testing.assert_array_equal(found["x"] if max_length else found, [[1, np.nan]] * 3)
+    context = simulator.context_generator.draw(1, rng())
+    outcome = simulator.run(np.ones(2), 1, None, None, None, context)
+    assert outcome.status is Status.NOT_FINITE
 
 
 @pytest.mark.parametrize(

@@ -29,5 +29,14 @@ def test_anything_else_is_unreadable(value):
     assert outcome.message
 
 
+HIDDEN = np.ma.array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
+
+
+@pytest.mark.parametrize("value", [HIDDEN, list(HIDDEN), HIDDEN > 1, HIDDEN.astype("f4"), np.ma.masked])
+def test_what_a_masked_array_hides_is_not_finite(value):
+    assert outcome_of(value, 0.0).status is Status.NOT_FINITE
+    assert outcome_of(np.ma.array(HIDDEN.data, mask=False), 0.0).data["x"].tolist() == [[1, 2], [3, 4]]
+
+
 def test_labels():
     assert [status.label for status in Status] == ["ok", "crashed", "timed out", "not finite", "unreadable"]

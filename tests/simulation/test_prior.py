@@ -54,6 +54,7 @@ def test_what_makes_no_prior(options, says):
         (lambda _: np.array([0.5, 2.0]), r"drew b = .*2.0.*, outside the support that it declares, 0.0 to 1.0"),
         (lambda _: np.array([-0.1, 0.5]), "drew a"),
         (lambda _: np.array([0.5, np.nan]), "drew b"),
+        (lambda _: np.ma.array([0.5, 0.5], mask=[False, True]), "drew b"),
         (lambda _: {"a": 1, "b": 2}, "must return numbers"),
         (lambda _: ["x", "y"], "must return numbers"),
         (lambda _: [1.0, [2.0, 3.0]], "must return numbers"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.errors import PlainError
+from cinnflow.simulation.numbers import numbers
 from cinnflow.simulation.padding import MASK
 from cinnflow.simulation.tables import READERS
 
@@ -98,8 +99,8 @@ def _of_table(table: Any, name: str, shape: tuple[int, ...]) -> Any:
 def _stacked(path: Path, name: str, values: Any, shape: tuple[int, ...], padded: bool) -> np.ndarray:
     """An array of observed data with the data sets as its first axis."""
     try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = numbers(values)
+    except ValueError as error:
         raise ObservationError(f"{path}: {name} is not an array of numbers: {error}") from error
     given = array.shape
     if array.shape == shape or (padded and array.ndim == len(shape)):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.errors import PlainError
+from cinnflow.simulation.numbers import unmasked
 
 Values = np.ndarray | dict[str, np.ndarray] | None
 
@@ -196,7 +197,7 @@ def _drawn(name: str, function: Callable[..., Any], *arguments: Any) -> np.ndarr
 
 def _numbers(name: str, value: Any) -> np.ndarray:
     try:
-        array = np.asarray(value)
+        array = unmasked(value)
         numbers = array.dtype.kind in "biuf" and np.isfinite(array).all() and array.size > 0
     except ValueError as error:
         raise ContextError(f"{name} must return numbers: {error}") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cinnflow.simulation.numbers import numbers
 from cinnflow.simulation.padding import MaxLength, common_length
 
 LONGEST_NAME = 64
@@ -107,11 +108,8 @@ def checked_name(name: str) -> str:
 def _numbers(name: str, value: object) -> np.ndarray:
     """The value as an array of float64."""
     try:
-        array = np.asarray(value)
-        if array.dtype.kind in "cmM":
-            raise TypeError(f"its type is {array.dtype}")
-        array = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
+        array = numbers(value)
+    except ValueError as error:
         raise ValueError(f"output {name!r} is not an array of numbers: {error}") from error
     if array.size == 0:
         raise ValueError(f"output {name!r} is empty: {array.shape}")

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from cinnflow.errors import PlainError
 from cinnflow.simulation.context import Context, ContextGenerator
+from cinnflow.simulation.numbers import unmasked
 
 
 class PriorError(PlainError, ValueError):
@@ -109,7 +110,7 @@ class Prior:
                 positional, named = context.arguments(row)
                 drawn.append(self._draw(rng, *positional, **named))
         try:
-            theta = np.asarray(drawn, dtype=np.float64)
+            theta = np.asarray(unmasked(drawn), dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise PriorError(f"draw() must return numbers: {error}") from error
         # One parameter may come as a plain number.

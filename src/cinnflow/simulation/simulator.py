@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.simulation.context import Context, ContextGenerator, each_array
+from cinnflow.simulation.numbers import unmasked
 from cinnflow.simulation.outcome import Outcome, Status, outcome_of
 from cinnflow.simulation.padding import MASK, MaxLength, check_max_length, common_length, mask_of, maximum, pad
 from cinnflow.simulation.reaper import Reaper
@@ -81,7 +82,7 @@ class Simulator:
             positional, named = context.arguments()
             output = self._simulate(theta, rng, *positional, **named)
             if self.max_length is None:
-                return output
+                return each_array(output, unmasked)
             outputs = [each_array(output, lambda values, row=row: values[row]) for row in range(len(theta))]
         else:
             outputs = []
@@ -118,13 +119,13 @@ def _stacked(outputs: Sequence[Any]) -> Any:
             f"the simulations of a batch differ in shape: {sorted(shapes)}; where the first axis varies, declare the "
             "most that it can be: Simulator(..., max_length=...)"
         )
-    return np.stack([np.asarray(output) for output in outputs])
+    return np.stack([unmasked(output) for output in outputs])
 
 
 def _padded(outputs: Sequence[Any], max_length: MaxLength) -> dict[str, np.ndarray]:
     """Simulations of any length along a first axis, filled up, with a mask."""
     named = [
-        {name: np.asarray(array) for name, array in (output if isinstance(output, Mapping) else {"x": output}).items()}
+        {name: unmasked(array) for name, array in (output if isinstance(output, Mapping) else {"x": output}).items()}
         for output in outputs
     ]
     lengths = np.array([common_length(data, max_length) for data in named])
@@ -135,7 +136,7 @@ def _first(output: Any) -> Any:
     """The one simulation of a batch of one."""
     if isinstance(output, Mapping):
         return {name: _first(value) for name, value in output.items()}
-    array = np.asarray(output)
+    array = unmasked(output)
     if array.shape[:1] != (1,):
         raise ValueError(f"a batched simulator returns arrays whose first axis is the batch, 1 here, got {array.shape}")
     return array[0]
