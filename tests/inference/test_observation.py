@@ -4,6 +4,7 @@ import json
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from cinnflow.inference.observation import ObservationError, read_observation
@@ -64,6 +65,42 @@ def test_what_rows_and_columns_of_a_csv_mean(tmp_path, shape, header, table, exp
     lines = [",".join(map(repr, map(float, row))) for row in table]
     (tmp_path / "x.csv").write_text(header + "\n".join(lines))
     np.testing.assert_array_equal(read_observation(tmp_path / "x.csv", {"x": shape})["x"], expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "padded", "rows", "expected"),
+    [
+        ((5,), [], 1, (1, 5)),
+        ((5,), [], 3, (3, 5)),
+        ((3, 2), [], 4, (4, 3, 2)),
+        ((4, 6), [], 4, (1, 4, 6)),
+        ((4, 2), [], 4, (1, 4, 2)),
+        ((9, 3), ["x"], 4, (1, 4, 3)),
+        ((9, 3), ["x"], 9, (1, 9, 3)),
+    ],
+)
+def test_the_header_that_pandas_writes_is_no_data(tmp_path, shape, padded, rows, expected):
+    x = np.random.default_rng(0).integers(9, size=expected)
+    pd.DataFrame(x.reshape(rows, -1)).to_csv(tmp_path / "x.csv", index=False)
+    np.testing.assert_array_equal(read_observation(tmp_path / "x.csv", {"x": shape}, padded=padded)["x"], x)
+
+
+def test_a_first_row_that_counts_may_be_data(tmp_path):
+    (tmp_path / "x.csv").write_text("0,1\n1,3\n2,8\n")
+    assert read_observation(tmp_path / "x.csv", {"x": (3, 2)})["x"].tolist() == [[[0, 1], [1, 3], [2, 8]]]
+    for shape, padded in (((2,), []), ((9, 2), ["x"])):
+        with pytest.raises(ObservationError, match="first row, 0,1, may be data or a header"):
+            read_observation(tmp_path / "x.csv", {"x": shape}, padded=padded)
+    (tmp_path / "x.csv").write_text("0,1,2\n")
+    assert read_observation(tmp_path / "x.csv", {"x": (3,)})["x"].tolist() == [[0, 1, 2]]
+    (tmp_path / "x.csv").write_text("day,cases\n0,1\n1,3\n")
+    assert read_observation(tmp_path / "x.csv", {"x": (9, 2)}, padded=["x"])["x"].tolist() == [[[0, 1], [1, 3]]]
+
+
+def test_a_missing_value_in_the_first_data_set_is_told(tmp_path):
+    (tmp_path / "x.csv").write_text("NA,2.0,3\n4,5,6\n7,8,9\n")
+    with pytest.raises(ObservationError, match="x holds values that are not finite"):
+        read_observation(tmp_path / "x.csv", {"x": (3,)})
 
 
 @pytest.mark.parametrize(("header", "says"), [("", r"shape \(4, 6\); a simulation gives \(2, 5\)"), (HEADER, "no x")])

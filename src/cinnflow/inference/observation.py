@@ -12,7 +12,7 @@ import numpy as np
 from cinnflow.errors import PlainError
 from cinnflow.simulation.numbers import numbers
 from cinnflow.simulation.padding import MASK
-from cinnflow.simulation.tables import READERS
+from cinnflow.simulation.tables import READERS, has_counted_columns
 
 
 class ObservationError(PlainError, ValueError):
@@ -29,7 +29,8 @@ def read_observation(
     """Reads one observed data set, or many stacked along a first axis.
 
     A CSV file, with a header or without, holds one array as it is (a column where it has one axis), or one data set a
-    row: its values along the array's last axis, then along the one before, and so on.
+    row: its values along the array's last axis, then along the one before, and so on. A first row of 0, 1, 2, ... is
+    the header that pandas gives columns without names, unless the whole table is shaped like one data set.
 
     Args:
         path: the file.
@@ -57,7 +58,10 @@ def read_observation(
         raise ObservationError(f"{path} could not be read: {type(error).__name__}: {error}") from error
     needed = {name: shape for name, shape in shapes.items() if name not in lengths}
     if read is None and path.suffix == ".csv" and len(needed) == 1:
-        output = _of_table(output, *needed, *needed.values())
+        name, shape = next(iter(needed.items()))
+        if has_counted_columns(path):
+            output = _below_header(path, output, shape, name in padded)
+        output = _of_table(output, name, shape)
     named = _named(output, needed, path)
     missing = sorted(set(needed) - set(named))
     if missing:
@@ -81,6 +85,19 @@ def read_observation(
         if not np.array_equal(data.setdefault(name, found.astype(np.float64)), found):
             raise ObservationError(f"{path}: {name} is {data[name].tolist()}, and the data are {found.tolist()} long")
     return data if there.all() else {**data, MASK: there}
+
+
+def _below_header(path: Path, table: np.ndarray, shape: tuple[int, ...], padded: bool) -> np.ndarray:
+    """A table without its first row of 0, 1, 2, ..., where that is no data."""
+    if table.shape == shape and not padded:
+        return table
+    # A header of two columns, 0 and 1, looks like many a first row of data.
+    if table.shape[1] == 2 and table[1:].shape != shape:
+        raise ObservationError(
+            f"{path}: the first row, 0,1, may be data or a header that pandas wrote: take it out where it is a header, "
+            "and put a row with names of the columns above it where it is data"
+        )
+    return table[1:]
 
 
 def _of_table(table: Any, name: str, shape: tuple[int, ...]) -> Any:

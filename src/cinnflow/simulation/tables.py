@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+_MISSING = {"", "NA", "N/A", "n/a", "<NA>", "NULL", "null", "None", "#N/A", "#N/A N/A", "#NA"}
+"""What pandas reads as a missing value, beside what float() reads as NaN."""
 
 
 def read_csv(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     """A CSV file: an array for each named column, or one array (rows, columns) where there is no header.
 
     Lines that start with '#' are comments. Columns without a name (row numbers) or without any number (dates, labels)
-    are left out. An empty cell is NaN.
+    are left out. An empty cell is NaN, and so is one that says NA or the like; a first row of them and of numbers is no
+    header.
 
     Raises:
         ValueError: when a column of numbers holds something else, two have the same name, or nothing is left.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(line for line in file if line.strip() and not line.startswith("#")))
+    rows = list(_rows(path))
     if not rows:
         raise ValueError("the file holds no rows")
-    if all(_is_number(cell) for cell in rows[0] if cell.strip()):
+    if all(_is_number(cell) or _is_missing(cell) for cell in rows[0]):
         if any(len(row) != len(rows[0]) for row in rows):
             raise ValueError(f"a row has not as many cells as the first, {len(rows[0])}")
-        return np.array([[float(cell.strip() or "nan") for cell in row] for row in rows])
+        return np.array([[_number(cell) for cell in row] for row in rows])
     header, body = [name.strip() for name in rows[0]], rows[1:]
     if any(len(row) != len(header) for row in body):
         raise ValueError(f"a row has not as many cells as the header, {len(header)}")
@@ -37,7 +41,13 @@ def read_csv(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     table = {name: cells for name, cells in columns.items() if name and any(_is_number(cell) for cell in cells)}
     if not table:
         raise ValueError(f"no column of numbers among {', '.join(header)}")
-    return {name: np.array([float(cell or "nan") for cell in cells]) for name, cells in table.items()}
+    return {name: np.array([_number(cell) for cell in cells]) for name, cells in table.items()}
+
+
+def has_counted_columns(path: Path) -> bool:
+    """Whether the first of several rows of a CSV file is 0, 1, 2, ..., which pandas calls columns without names."""
+    first, *others = islice(_rows(path), 2)
+    return len(first) > 1 and bool(others) and first == [str(column) for column in range(len(first))]
 
 
 def read_json(path: Path) -> Any:
@@ -72,6 +82,24 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
 }
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """Rows of a CSV file, without comments."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        yield from csv.reader(line for line in file if line.strip() and not _is_comment(line))
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#") and not _is_missing(line.split(",")[0])
+
+
+def _number(cell: str) -> float:
+    return float("nan" if _is_missing(cell) else cell)
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.strip() in _MISSING
 
 
 def _is_number(cell: str) -> bool:
