@@ -103,6 +103,16 @@ def test_a_missing_value_in_the_first_data_set_is_told(tmp_path):
         read_observation(tmp_path / "x.csv", {"x": (3,)})
 
 
+@pytest.mark.parametrize("shapes", [{"mean": (1,), "sd": (1,)}, {"mean": (), "sd": ()}, {"mean": (1,), "sd": ()}])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_row_of_several_numbers_with_names_is_one_data_set(tmp_path, shapes, rows):
+    table = pd.DataFrame({"day": [f"{row} May" for row in range(rows)], "mean": np.arange(rows), "sd": 2.0})
+    table.to_csv(tmp_path / "x.csv")
+    observed = read_observation(tmp_path / "x.csv", shapes)
+    for name, shape in shapes.items():
+        np.testing.assert_array_equal(observed[name], table[name].to_numpy().reshape(rows, *shape))
+
+
 @pytest.mark.parametrize(("header", "says"), [("", r"shape \(4, 6\); a simulation gives \(2, 5\)"), (HEADER, "no x")])
 def test_a_csv_whose_columns_fit_nothing(tmp_path, header, says):
     (tmp_path / "x.csv").write_text(header + "\n".join(",".join(map(str, row)) for row in ROWS))

@@ -31,6 +31,7 @@ def read_observation(
     A CSV file, with a header or without, holds one array as it is (a column where it has one axis), or one data set a
     row: its values along the array's last axis, then along the one before, and so on. A first row of 0, 1, 2, ... is
     the header that pandas gives columns without names, unless the whole table is shaped like one data set.
+    Where there are several arrays, each of one number, a row is one data set.
 
     Args:
         path: the file.
@@ -62,6 +63,8 @@ def read_observation(
         if has_counted_columns(path):
             output = _below_header(path, output, shape, name in padded)
         output = _of_table(output, name, shape)
+    elif read is None and path.suffix == ".csv" and isinstance(output, Mapping):
+        output = _of_columns(output, needed)
     named = _named(output, needed, path)
     missing = sorted(set(needed) - set(named))
     if missing:
@@ -111,6 +114,13 @@ def _of_table(table: Any, name: str, shape: tuple[int, ...]) -> Any:
     if table.shape[1] == 1 and len(shape) < 2 and shape != (1,):
         return table[:, 0]
     return table.reshape(-1, *shape) if len(shape) > 1 and table.shape[1] == size else table
+
+
+def _of_columns(table: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, np.ndarray]:
+    """The same where each of several arrays has a column."""
+    if not set(shapes.values()) <= {(), (1,)}:
+        return table
+    return {name: column.reshape(-1, *shapes.get(name, ())) for name, column in table.items()}
 
 
 def _stacked(path: Path, name: str, values: Any, shape: tuple[int, ...], padded: bool) -> np.ndarray:
