@@ -222,6 +222,62 @@ def test_a_single_parameter_works(condition):
     assert one.log_prob(theta, data).shape == (20,)
 
 
+VARYING = np.arange(7) < np.array([[4], [7], [2]])
+
+
+@pytest.fixture(scope="module")
+def of_any_length() -> AmortizedPosterior:
+    made = AmortizedPosterior(InvertibleNetwork(3, 2), DeepSet(2, units=8))
+    mask = np.arange(7) < np.arange(40)[:, None] % 7 + 1
+    made.adapt(THETA, {"x": DATA["series"], "dose": DATA["pupils"], "n_obs": mask.sum(axis=1), "mask": mask})
+    return made
+
+
+def varying(**changed):
+    x = np.where(VARYING[..., None], DATA["series"][:3], np.nan)
+    return {"x": x, "dose": np.ones(3), "n_obs": [4, 7, 2], "mask": VARYING, **changed}
+
+
+def test_nan_behind_the_end_of_data_sets_is_no_data(of_any_length):
+    expected = of_any_length.sample(varying(x=DATA["series"][:3]), 5, seed=1)
+    np.testing.assert_array_equal(of_any_length.sample(varying(), 5, seed=1), expected)
+    assert np.isfinite(expected).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"mask": ~VARYING, "n_obs": [3, 0, 5]}, "'x' hold values that are not finite in data set 0"),
+        ({"mask": np.arange(7) < np.array([[4], [7], [3]]), "n_obs": [4, 7, 3]}, "'x' .* not finite in data set 2"),
+        ({"dose": [1, np.inf, np.nan]}, "'dose' hold values that are not finite in data set 1"),
+        ({"dose": np.ma.array([1, 1, 1], mask=[0, 0, 1])}, "'dose' .* not finite in data set 2"),
+        ({"dose": np.array([1j, 1, 1])}, "'dose' take numbers, got complex128"),
+        ({"n_obs": [4, 7, 3]}, "'n_obs' is 3 in data set 2, whose data are 2 long"),
+        ({"x": np.ones((3, 8, 2)), "n_obs": [8, 8, 8], "mask": np.ones((3, 8))}, "data set 0 is 8 long, .* at most 7"),
+    ],
+)
+def test_data_that_cannot_be_are_refused(of_any_length, changed, says):
+    with pytest.raises(ValueError, match=says):
+        of_any_length.sample(varying(**changed), 5)
+    with pytest.raises(ValueError, match=says):
+        of_any_length.log_prob(THETA[:3], varying(**changed))
+
+
+def test_without_a_mask_every_element_is_there(of_any_length):
+    x = varying()["x"]
+    with pytest.raises(ValueError, match=r"'x' hold .* in data set 0: leave it out, or say in a mask"):
+        of_any_length.sample({"x": x, "dose": np.ones(3)}, 5)
+    with pytest.raises(ValueError, match="'n_obs' is 4 in data set 0, whose data are 7 long"):
+        of_any_length.sample({"x": np.ones((3, 7, 2)), "dose": np.ones(3), "n_obs": [4, 7, 2]}, 5)
+
+
+def test_configured_data_that_are_not_finite_are_refused(trained):
+    configured = {name: array.copy() for name, array in trained.configure(DATA).items()}
+    configured["direct_conditions"][3, 0] = np.nan
+    with pytest.raises(ValueError, match="'direct_conditions' hold values that are not finite in data set 3"):
+        trained.sample(configured, 5)
+
+
 def test_mistakes_are_told():
     with pytest.raises(ValueError, match="seen no training data"):
         AmortizedPosterior(InvertibleNetwork(2)).sample(np.zeros((1, 3)), 5)

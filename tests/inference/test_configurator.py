@@ -139,6 +139,19 @@ def test_a_context_that_is_the_number_of_elements_need_not_be_given():
     np.testing.assert_array_equal(alone(np.ones((2, 4, 1)))["direct_conditions"], [[4], [4]])
 
 
+def test_data_sets_may_be_as_long_as_any_in_training():
+    def data(elements):
+        return {"x": np.ones((2, elements, 1)), "mask": np.ones((2, elements), bool)}
+
+    configurator = Configurator.from_data(data(5))
+    configurator.check(data(5))
+    with pytest.raises(ValueError, match="data set 0 is 6 long, and those in training were at most 5 long"):
+        Configurator(**configurator.get_config()).check(data(6))
+    configurator.admit(data(9), data(4))
+    configurator.check(data(9))
+    Configurator.from_data(np.ones((2, 5, 1)), varying=True).check(np.ones((2, 9, 1)))
+
+
 def test_arrays_that_vary_in_length_are_the_elements_whatever_stands_before_them():
     data = {"total": np.ones((2, 2)), "x": np.ones((2, 6, 3)), "mask": np.ones((2, 6), bool)}
     configured = Configurator.from_data(data)(data)

@@ -223,6 +223,17 @@ def test_data_sets_of_varying_size_are_trained_on_together():
         assert kl(posterior, n_obs) < 0.15
 
 
+def test_data_sets_may_be_as_long_as_those_of_a_later_training():
+    posterior = small()
+    for longest in (5, 9):
+        simulated = simulate(64, np.random.default_rng(0), n_obs=longest)
+        data = {"x": simulated["sim_data"], "mask": np.ones((64, longest), bool)}
+        Trainer(posterior).train_offline({**simulated, "sim_data": data}, epochs=1, batch_size=32)
+        assert posterior.sample(data, 2, seed=0).shape == (64, 2, 2)
+    with pytest.raises(ValueError, match="10 long, and those in training were at most 9"):
+        posterior.sample(np.zeros((1, 10, 2)), 2)
+
+
 def test_a_configurator_of_the_user_decides_what_the_networks_see():
     def averages(simulated):
         return {"parameters": simulated["prior_draws"], "direct_conditions": simulated["sim_data"].mean(axis=1)}

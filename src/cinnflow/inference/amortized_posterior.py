@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.inference.configurator import Configurator, Data, is_configured
+from cinnflow.inference.configurator import Configurator, Data, check_finite, is_configured
 from cinnflow.inference.drawing import draw
 from cinnflow.inference.errors import SummaryNetworkError
 from cinnflow.inference.input_scale import InputScale
@@ -222,6 +222,9 @@ class AmortizedPosterior(keras.Layer):
 
         Returns:
             Draws (data sets, n_samples, parameters), on the parameters' own scale and within their bounds.
+
+        Raises:
+            ValueError: for data of other names or shapes, that are not finite, or whose lengths contradict each other.
         """
         condition = self._in_parts(self._condition_of, data)
         return draw(self._invert, self._invert_compiled, condition, n_samples, len(self.names), seed)
@@ -284,7 +287,13 @@ class AmortizedPosterior(keras.Layer):
     def _ready(self, data: Data) -> dict[str, np.ndarray]:
         if not self.adapted:
             raise ValueError("this posterior has seen no training data yet: train it, or load a trained one")
-        return self.configure(data)
+        configured = self.configure(data)
+        if is_configured(data):
+            masks = {"summary_conditions": configured["summary_mask"]} if "summary_mask" in configured else {}
+            check_finite(configured, masks)
+        else:
+            self.configurator.check(data)
+        return configured
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _summaries_of(self, configured: dict) -> tf.Tensor:

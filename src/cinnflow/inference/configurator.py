@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.experimental.numpy as tnp
 
+from cinnflow.simulation.numbers import unmasked
 from cinnflow.simulation.padding import MASK
 
 CONFIGURED = ("parameters", "summary_conditions", "summary_mask", "direct_conditions")
@@ -26,7 +27,7 @@ Data = np.ndarray | Mapping[str, np.ndarray]
 def as_dict(data: Data, alone: str = "x") -> dict[str, np.ndarray]:
     """Data by name, as arrays, or tensors where they are some; an array alone gets the name `alone`."""
     named = data if isinstance(data, Mapping) else {alone: data}
-    return {name: array if tf.is_tensor(array) else np.asarray(array) for name, array in named.items()}
+    return {name: array if tf.is_tensor(array) else unmasked(array) for name, array in named.items()}
 
 
 def is_configured(data: Data) -> bool:
@@ -88,6 +89,31 @@ def checked(configured: Mapping[str, Any], num_params: int) -> dict[str, np.ndar
     return arrays
 
 
+def check_finite(arrays: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
+    """Checks data that a posterior is asked about.
+
+    Args:
+        arrays: data by name, first axis the data sets.
+        masks: for those of them that have one, which elements are there (data sets, elements).
+
+    Raises:
+        ValueError: for what is no number, or is not finite where something is there.
+    """
+    for name, array in arrays.items():
+        values = np.asarray(array)
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"data {name!r} take numbers, got {values.dtype}")
+        bad = ~np.isfinite(values)
+        if name in masks:
+            there = np.asarray(masks[name], dtype=bool)
+            bad &= there.reshape(*there.shape, *[1] * (bad.ndim - 2))
+        if bad.any():
+            raise ValueError(
+                f"data {name!r} hold values that are not finite in data set {_first(bad)}: leave it out, or say in a "
+                "mask which elements are there"
+            )
+
+
 class Configurator:
     """Arranges raw data, a dict of arrays whose first axis is the data set, as conditions of the networks.
 
@@ -103,17 +129,23 @@ class Configurator:
         summary: whether there is a summary network.
         lengths: names of numbers that are the number of elements, such as a context n_obs: they are direct conditions
             too, and need not be given.
+        longest: the most elements that a data set of the training data could have, where that was declared.
 
     Raises:
         ValueError: where a summary network gets numbers alone.
     """
 
     def __init__(
-        self, shapes: Mapping[str, Sequence[int | None]], summary: bool = True, lengths: Sequence[str] = ()
+        self,
+        shapes: Mapping[str, Sequence[int | None]],
+        summary: bool = True,
+        lengths: Sequence[str] = (),
+        longest: int | None = None,
     ) -> None:
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.summary = summary
         self.lengths = list(lengths)
+        self.longest = longest
         firsts = [shape[:1] for shape in self.shapes.values() if shape] if summary else []
         first = (None,) if (None,) in firsts else next(iter(firsts), None)
         self.to_summary = [name for name, shape in self.shapes.items() if shape and shape[:1] == first]
@@ -151,7 +183,13 @@ class Configurator:
                 if not shape
                 and all(np.array_equal(batch[name], count) for batch, count in zip(arrays, counts, strict=True))
             ]
+        configurator.admit(*arrays)
         return configurator
+
+    def admit(self, *batches: Data) -> None:
+        """Lets data sets be as long as those of training data, whose mask is as long as any of them can be."""
+        masks = [batch[MASK] for batch in batches if isinstance(batch, Mapping) and MASK in batch]
+        self.longest = max([self.longest or 0, *(mask.shape[1] for mask in masks)]) or None
 
     def _counts(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         """Number of elements (data sets,) of each data set."""
@@ -172,9 +210,8 @@ class Configurator:
         Raises:
             ValueError: for a missing or unknown name, or another shape.
         """
-        needed = [name for name in self.shapes if name not in self.lengths]
-        arrays = as_dict(data, *needed) if len(needed) == 1 else as_dict(data)
-        self._check(arrays, needed)
+        arrays = self._named(data)
+        self._check_shapes(arrays)
         arrays = {name: self._counts(arrays) for name in self.lengths} | arrays
         xp = _numpy_for(arrays)
         configured = {}
@@ -190,7 +227,41 @@ class Configurator:
             configured["direct_conditions"] = xp.concatenate(flat, axis=-1)
         return configured
 
-    def _check(self, arrays: dict[str, np.ndarray], needed: Sequence[str]) -> None:
+    def check(self, data: Data) -> None:
+        """Checks data that a posterior is asked about, arranged before, beyond their names and shapes.
+
+        Raises:
+            ValueError: for values that are not finite, a length that is not the data's own, or data longer than those
+                in training.
+        """
+        arrays = self._named(data)
+        check_finite(arrays, dict.fromkeys(self.to_summary, arrays[MASK]) if MASK in arrays else {})
+        if not self.to_summary:
+            return
+        counts = np.asarray(self._counts(arrays))
+        for name in (name for name in self.lengths if name in arrays):
+            given = np.asarray(arrays[name])
+            if (differs := given != counts).any():
+                first = _first(differs)
+                raise ValueError(
+                    f"data {name!r} is {given[first]:g} in data set {first}, whose data are {counts[first]:g} long: "
+                    "say in a mask which elements are there"
+                )
+        if self.longest and (longer := counts > self.longest).any():
+            raise ValueError(
+                f"data set {_first(longer)} is {counts[_first(longer)]:g} long, and those in training were at most "
+                f"{self.longest} long: train with longer ones"
+            )
+
+    @property
+    def _needed(self) -> list[str]:
+        return [name for name in self.shapes if name not in self.lengths]
+
+    def _named(self, data: Data) -> dict[str, np.ndarray]:
+        return as_dict(data, *self._needed) if len(self._needed) == 1 else as_dict(data)
+
+    def _check_shapes(self, arrays: dict[str, np.ndarray]) -> None:
+        needed = self._needed
         optional = {*self.lengths, *([MASK] if self.to_summary else [])}
         if set(arrays) - optional != set(needed):
             raise ValueError(
@@ -216,7 +287,12 @@ class Configurator:
 
     def get_config(self) -> dict[str, Any]:
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
-        return {"shapes": shapes, "summary": self.summary, "lengths": self.lengths}
+        return {"shapes": shapes, "summary": self.summary, "lengths": self.lengths, "longest": self.longest}
+
+
+def _first(found: np.ndarray) -> int:
+    """The first data set for which anything is true."""
+    return int(found.reshape(len(found), -1).any(axis=1).argmax())
 
 
 def _numpy_for(arrays: Mapping[str, Any]) -> Any:

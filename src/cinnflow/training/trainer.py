@@ -365,9 +365,14 @@ class Trainer:
 
     def _lay_out(self, simulated: list[Mapping[str, Any]]) -> None:
         """Lets the first batches ever seen decide where the data go, and whether their sizes vary."""
-        if self.configurator is None and self.amortizer.configurator is None:
+        if self.configurator is not None:
+            return
+        conditions = [conditions_of(batch) for batch in simulated]
+        if self.amortizer.configurator is not None:
+            self.amortizer.configurator.admit(*conditions)
+        else:
             self.amortizer.configurator = Configurator.from_data(
-                *(conditions_of(batch) for batch in simulated),
+                *conditions,
                 summary=self.amortizer.summary_net is not None,
                 # What a batch shares may be the number of elements, even where one batch is all that was seen.
                 varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
