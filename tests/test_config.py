@@ -41,6 +41,7 @@ def test_the_configurations_of_the_project_are_right(path):
         ({"simulations": {"rounds": {"max": 0, "stop_below": 0.1}}}, "simulations.rounds.max: got 0; takes"),
         ({"simulations": {"proposal": "truncated"}}, "proposal: got 'truncated'; takes a simulations.observation"),
         ({"simulations": {"observation": "a"}}, "takes an observation beside proposal: truncated alone"),
+        ({"simulations": {"test": 1}}, "simulations.test: got 1; takes greater than or equal to 2"),
         ({"simulations": {"timeout": -1}}, "simulations.timeout: got -1; takes"),
         ({"simulations": {"max_failed": 2}}, "simulations.max_failed: got 2; takes"),
         ({"network": {"summary": {"type": "a b"}}}, "network.summary.type: got 'a b'; takes deep_set, set_transformer"),
@@ -54,12 +55,13 @@ def test_the_configurations_of_the_project_are_right(path):
             {"network": {"summary": {"type": "none"}, "summary_loss": "mmd"}},
             "takes summary_loss with a summary network",
         ),
-        ({"training": 3}, "training: got 3; takes"),
+        ({"training": 3}, "training: got 3; takes keys with values: regime, epochs"),
+        ({"network": {"summary": "deep_set"}}, "network.summary: got 'deep_set'; takes a type and its settings, like {"),
         ({"training": {"regime": "on-line"}}, "training.regime: got 'on-line'; takes 'online'"),
         ({"training": {"regime": "online", "validation_share": 0.1}}, "validation_share with the regime rounds or"),
         ({"training": {"regime": "online", "buffer_capacity": 9}}, "buffer_capacity with the regime replay alone"),
         ({"training": {"iterations_per_epoch": 9}}, "iterations_per_epoch with the regime online or replay alone"),
-        ({"observations": ["a"]}, "observations: got ['a']; takes"),
+        ({"observations": ["a"]}, "observations: got ['a']; takes keys with values"),
         ({"observations": {"a/b": "x.csv"}}, "observations: got"),
         ({"study": "simulations"}, "study: got 'simulations'; takes a name other than"),
         ({"study": "../up"}, "study: got '../up'; takes a name of letters"),
@@ -121,3 +123,8 @@ def test_a_study_survives_its_own_dump():
 def test_the_type_of_the_summary_network_has_a_default_too():
     study = check_study(LEAST | {"network": {"summary": {"summary_dim": 3}}})
     assert (study.network.summary.type, study.network.summary.summary_dim) == ("deep_set", 3)
+
+
+def test_a_section_that_is_left_empty_is_its_default():
+    empty = {"training": None, "network": {"summary": None}, "observations": None, "diagnostics": {"sbc": None}}
+    assert check_study(LEAST | empty) == check_study(LEAST)

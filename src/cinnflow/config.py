@@ -73,7 +73,9 @@ class Simulations(Section):
     batch_size: PositiveInt = Field(
         128, description=f"simulations that one job runs; one chunk of each array ({SOURCE_BATCH_SIZE} with a source)"
     )
-    test: PositiveInt = Field(512, description="held-out simulations for the diagnostics (rounded up to whole batches)")
+    test: Annotated[int, Field(ge=2, strict=True)] = Field(
+        512, description="held-out simulations for the diagnostics (rounded up to whole batches)"
+    )
     threads: PositiveInt = Field(1, description="simulations that one batch job runs at the same time")
     timeout: PositiveFloat | None = Field(None, description="seconds after which one simulation is ended")
     attempts: PositiveInt = Field(1, description="tries for a simulation that crashes or times out")

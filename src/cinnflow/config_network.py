@@ -164,4 +164,6 @@ class Network(Section):
     @field_validator("summary", mode="before")
     @classmethod
     def _type_has_a_default(cls, summary: Any) -> Any:
+        if not isinstance(summary, dict | Section):
+            raise ValueError("a type and its settings, like {type: deep_set, summary_dim: 10}")
         return {"type": DeepSetNetwork().type, **summary} if isinstance(summary, dict) else summary

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
     """What every part of a configuration has in common: no unknown keys, no changes once it is checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_empty_section_is_its_default(cls, section: Any) -> Any:
+        """`training:` with nothing behind it is null in YAML."""
+        if not isinstance(section, dict):
+            return section
+        sections = {key for key, field in cls.model_fields.items() if isinstance(field.default, BaseModel | dict)}
+        return {key: value for key, value in section.items() if value is not None or key not in sections}
 
 
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
