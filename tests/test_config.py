@@ -56,7 +56,7 @@ def test_the_configurations_of_the_project_are_right(path):
             "takes summary_loss with a summary network",
         ),
         ({"training": 3}, "training: got 3; takes keys with values: regime, epochs"),
-        ({"network": {"summary": "deep_set"}}, "network.summary: got 'deep_set'; takes a type and its settings, like {"),
+        ({"network": {"summary": "deep_set"}}, "network.summary: got 'deep_set'; takes a type and its settings, like"),
         ({"training": {"regime": "on-line"}}, "training.regime: got 'on-line'; takes 'online'"),
         ({"training": {"regime": "online", "validation_share": 0.1}}, "validation_share with the regime rounds or"),
         ({"training": {"regime": "online", "buffer_capacity": 9}}, "buffer_capacity with the regime replay alone"),
@@ -113,6 +113,21 @@ def test_a_file_that_is_not_there_or_not_yaml(tmp_path):
     (tmp_path / "config.yaml").write_text("a: [")
     with pytest.raises(ConfigError, match="is not YAML"):
         read_raw(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("study: a\nmodel: m.py\nstudy: b\n", "the key study stands twice in one section, lines 1 and 3: leave one"),
+        ("study: a\nobservations: {a: x.csv, b: y.csv, a: z.csv}\n", "the key a stands twice in one section, line 2:"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path, text, says):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=f"config.yaml: {says}"):
+        read_raw(tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_text("a: &a {x: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\n")
+    assert read_raw(tmp_path / "config.yaml")["c"] == {"x": 3}
 
 
 def test_a_study_survives_its_own_dump():

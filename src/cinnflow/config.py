@@ -290,14 +290,31 @@ def _folder_name(name: str, reserved: frozenset[str] = frozenset()) -> str:
     return name
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's loader keeps the last of several values of one key; this one refuses them."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                where = f"line {line}" if line == lines[key.value] else f"lines {lines[key.value]} and {line}"
+                raise ConfigError(f"the key {key.value} stands twice in one section, {where}: leave one of them out")
+            lines[key.value] = line
+        return node
+
+
 def read_raw(path: Path) -> Any:
     """What a configuration file holds, before it is checked.
 
     Raises:
-        ConfigError: when there is no such file, or it is not YAML.
+        ConfigError: when there is no such file, it is not YAML, or a key stands twice in it.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     except FileNotFoundError as error:
         raise ConfigError(f"no configuration file {path}") from error
     except yaml.YAMLError as error:

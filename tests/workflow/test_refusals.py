@@ -33,6 +33,15 @@ def test_a_configuration_that_cannot_be_used(fresh: Workflow, changes: dict[str,
     assert not (fresh.folder / "results").exists()
 
 
+def test_a_key_that_stands_twice(fresh: Workflow) -> None:
+    config = fresh.folder / "config.yaml"
+    config.write_text(config.read_text() + "study: other\n")
+    run = fresh.run()
+    assert run.code != 0
+    assert "config.yaml: the key study stands twice in one section" in run.output
+    assert not (fresh.folder / "results").exists()
+
+
 def test_another_batch_size_than_the_stores(study: Workflow) -> None:
     before = content(study.folder / "results", leave_out=())
     study.configure(simulations__batch_size=8)

@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import RerunTrigger
 
+from cinnflow.config import read_raw
 from cinnflow.errors import PlainError
 from cinnflow.plan import Plan
 from cinnflow.steps.lock import Lock, Locked
@@ -31,6 +32,9 @@ OPTIONS = f" --configfile {SOURCE}" if CONFIG_FILES else ""
 COMMAND = " ".join(["snakemake", *sys.argv[1:]])
 
 try:
+    # Snakemake has read them already, but keeps the last of several values of one key without a word.
+    for path in CONFIG_FILES or [SOURCE]:
+        read_raw(Path(path))
     PLAN = Plan.of(config, SOURCE)
     PLAN.check_batch_size()
 except PlainError as error:
