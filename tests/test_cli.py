@@ -131,6 +131,13 @@ def test_check_shows_why_a_simulation_fails(study):
     assert "crashed: ValueError: no luck" in ended.stdout
 
 
+def test_check_tries_derived_quantities(study):
+    (study / "model.py").write_text(MODEL + "def derived_quantities(theta): return {'a': theta['b']}\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    assert "derived_quantities() in" in ended.stdout and "calls a quantity a, as a parameter is called" in ended.stdout
+
+
 def test_status_before_anything_has_run(study):
     ended = cinnflow(study, "status")
     assert ended.returncode == 0

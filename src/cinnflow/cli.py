@@ -90,6 +90,7 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     if plan.source:
         return _check_source(plan, plan.source, args, console)
     found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, plan.study.simulations.timeout)
+    plan.model.check_quantities(found.theta)
     console.print(
         f"{args.configfile} is right. {plan.study.model}: {len(plan.model.generative.prior.names)} parameters"
     )

@@ -47,12 +47,13 @@ def test_a_model_file_gives_a_model(tmp_path):
 def test_what_a_model_file_may_say_beside_build(tmp_path):
     text = MODEL + (
         "def read_observation(path): return 1\n"
-        "published = [{'quantity': 'size'}]\n"
+        "published = [{'quantity': 'size', 'value': 3, 'source': 'a paper'}]\n"
         "def derived_quantities(theta): return {'size': theta['mu'] ** 2, 'one': 1}\n"
     )
     model = load_model(write(tmp_path, text))
     assert model.read_observation(None) == 1
-    assert model.published == [{"quantity": "size"}]
+    assert model.published == [{"quantity": "size", "value": 3, "source": "a paper"}]
+    model.check_quantities(np.zeros((3, 1)))
     derived = model.derived_quantities(np.full((2, 4, 1), 3.0))
     np.testing.assert_equal(derived, {"size": np.full((2, 4), 9.0), "one": np.ones((2, 4))})
 
@@ -66,6 +67,7 @@ def test_what_a_model_file_may_say_beside_build(tmp_path):
         ("import no_such_module_at_all", "cannot be imported: ModuleNotFoundError: .*'no_such_module_at_all'"),
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
         ("import sys; sys.exit(3)", "cannot be imported: SystemExit: 3"),
+        (MODEL + "published = [{'quantity': 'mu', 'source': ''}]", r"published\[0\] in .* lacks value: it is {'qu"),
         ("def build(): return 5", "must return a GenerativeModel, got int"),
         ("def build(): raise ValueError('no such thing')", "failed: ValueError: no such thing"),
         ("def build(n): return n", r"model_options do not fit build\(n\).*missing a required argument: 'n'"),
@@ -78,6 +80,24 @@ def test_what_a_model_file_may_say_beside_build(tmp_path):
 def test_a_model_file_that_cannot_be_used(tmp_path, text, says):
     with pytest.raises(ModelError, match=says) as raised:
         load_model(write(tmp_path, text))
+    assert str(tmp_path / "model.py") in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("return {'mu': theta['mu']}", "calls a quantity mu, as a parameter is called"),
+        ("return {'size': theta['nu']}", "failed: KeyError: 'nu'"),
+        ("return [1, 2]", "failed: TypeError"),
+        ("return {'size': [1, 2]}", "size takes one number for each parameter vector"),
+        ("return {'length': 1}", "published in .* names the quantity size; takes mu, length"),
+    ],
+)
+def test_quantities_that_cannot_be_used(tmp_path, body, says):
+    text = MODEL + "published = [{'quantity': 'size', 'value': 3, 'source': ''}]\n"
+    model = load_model(write(tmp_path, f"{text}def derived_quantities(theta): {body}\n"))
+    with pytest.raises(ModelError, match=says) as raised:
+        model.check_quantities(np.zeros((3, 1)))
     assert str(tmp_path / "model.py") in str(raised.value)
 
 

@@ -72,7 +72,7 @@ def derived_quantities(theta):
     return {"twice": 2 * theta["mu"]}
 
 
-published = [{"quantity": "twice", "value": 3}]
+published = [{"quantity": "twice", "value": 3, "source": "here"}]
 
 if __name__ == "__main__":
     print(unrelated(1, 2))

@@ -51,7 +51,7 @@ class Model:
 
     @property
     def published(self) -> list[dict[str, Any]]:
-        """What others have reported of the observed data: dicts of quantity, value, interval and source."""
+        """What others have reported of the observed data: dicts of quantity, value, source and, at will, interval."""
         return list(getattr(self.module, "published", []))
 
     @property
@@ -72,12 +72,43 @@ class Model:
 
         Returns:
             Arrays of shape (...,); none where the model file names no derived quantities.
+
+        Raises:
+            ModelError: where that function fails, gives another shape, or takes a parameter's name.
         """
         function = getattr(self.module, "derived_quantities", None)
         if function is None:
             return {}
-        named = {name: theta[..., i] for i, name in enumerate(self.generative.prior.names)}
-        return {name: np.broadcast_to(value, theta.shape[:-1]) for name, value in function(named).items()}
+        where, names = f"derived_quantities() in {self.path}", self.generative.prior.names
+        try:
+            derived = dict(function({name: theta[..., i] for i, name in enumerate(names)}))
+        except Exception as error:
+            raise ModelError(f"{where} failed: {type(error).__name__}: {error}") from error
+        if taken := [name for name in derived if name in names]:
+            raise ModelError(f"{where} calls a quantity {taken[0]}, as a parameter is called: give it another name")
+        found = {}
+        for name, value in derived.items():
+            try:
+                found[name] = np.broadcast_to(np.asarray(value, float), theta.shape[:-1])
+            except (TypeError, ValueError) as error:
+                raise ModelError(f"{where}: {name} takes one number for each parameter vector: {error}") from error
+        return found
+
+    def check_quantities(self, theta: np.ndarray) -> None:
+        """Checks what the model file says of derived quantities and published values, which come late in a study.
+
+        Args:
+            theta: (n, parameters).
+
+        Raises:
+            ModelError: where derived quantities cannot be computed, or a published one is not known.
+        """
+        known = [*self.generative.prior.names, *self.derived_quantities(theta)]
+        for entry in self.published:
+            if entry["quantity"] not in known:
+                raise ModelError(
+                    f"published in {self.path} names the quantity {entry['quantity']}; takes {', '.join(known)}"
+                )
 
 
 NO_MODEL = Model(None, None, ModuleType("no_model"))
@@ -102,6 +133,7 @@ def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None
         return NO_MODEL
     path = Path(path).resolve()
     module = import_model(path)
+    _check_published(path, module)
     build = getattr(module, "build", None)
     if not callable(build):
         raise ModelError(f"{path} defines no build(): it takes a function that returns a cinnflow GenerativeModel")
@@ -151,6 +183,13 @@ def import_model(path: str | Path) -> ModuleType:
     finally:
         sys.dont_write_bytecode = writes
     return module
+
+
+def _check_published(path: Path, module: ModuleType) -> None:
+    for number, entry in enumerate(getattr(module, "published", [])):
+        lacks = [key for key in ("quantity", "value", "source") if not isinstance(entry, Mapping) or key not in entry]
+        if lacks:
+            raise ModelError(f"published[{number}] in {path} lacks {', '.join(lacks)}: it is {entry!r}")
 
 
 def _forget_namesakes(folder: Path) -> None:
