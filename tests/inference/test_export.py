@@ -103,6 +103,18 @@ def test_the_table_gives_moments_quantiles_and_contraction(rng):
     assert row["contraction"] == pytest.approx(0.75, abs=0.01)
 
 
+def test_what_is_not_finite_is_not_available(rng):
+    draws, prior = rng.normal(size=(1, 9)), rng.normal(size=9)
+    holes, steps = np.where(draws > 0, draws, np.nan), np.where(draws > 0, draws, np.inf)
+    quantities = {"a": draws, "holes": holes, "steps": steps, "b": draws}
+    table = posterior_table(
+        quantities, {"a": prior, "holes": prior, "steps": prior, "b": np.where(prior > 0, 1, np.nan)}
+    )
+    numbers = table.set_index("parameter").notna()
+    assert numbers.loc["a"].all() and not numbers.loc[["holes", "steps"]].any(axis=None)
+    assert list(numbers.columns[~numbers.loc["b"]]) == ["contraction"]
+
+
 def test_each_of_many_data_sets_has_its_rows(rng):
     table = posterior_table(
         {"a": np.arange(6.0).reshape(3, 2), "b": np.zeros((3, 2))}, {"a": rng.normal(size=9), "b": rng.normal(size=9)}

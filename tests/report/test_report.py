@@ -229,6 +229,12 @@ def test_an_uneven_weight_under_another_prior_is_told_and_decides_nothing(conten
     assert '<p class="conclusion pass">' in source
 
 
+def test_a_quantity_that_is_not_available_is_shown_as_a_dash(content, tmp_path) -> None:
+    numbers = dict.fromkeys(("mean", "sd", "q05", "q50", "q95", "contraction"), np.nan)
+    page = build(elsewhere(content, tmp_path, "summary.csv", **numbers))
+    assert ">nan<" not in page and "<td>–</td>" in page
+
+
 def test_thousands_of_data_sets_are_summed_up(content, tmp_path) -> None:
     known = content.observations[0]
     other = dataclasses.replace(known, folder=tmp_path / known.name)

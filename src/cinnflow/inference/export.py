@@ -55,14 +55,15 @@ def posterior_table(draws: Mapping[str, np.ndarray], prior: Mapping[str, np.ndar
 
     Returns:
         One row a data set and parameter: data_set (where there are many), parameter, mean, sd, q05, q50, q95, and
-        contraction, 1 - var(posterior) / var(prior).
+        contraction, 1 - var(posterior) / var(prior); NaN where draws are not finite.
     """
     tables = []
     for name, values in draws.items():
+        values = np.where(np.isfinite(values).all(axis=1, keepdims=True), values, np.nan)
         low, median, high = np.quantile(values, [0.05, 0.5, 0.95], axis=1)
         sd = values.std(axis=1, ddof=1)
-        variance = prior[name].var(ddof=1)
-        contraction = 1 - sd**2 / variance if variance > 0 else np.zeros(len(sd))
+        variance = prior[name].var(ddof=1) if np.isfinite(prior[name]).all() else np.nan
+        contraction = np.zeros(len(sd)) if variance == 0 else 1 - sd**2 / variance
         columns = {"mean": values.mean(axis=1), "sd": sd, "q05": low, "q50": median, "q95": high}
         tables.append(pd.DataFrame({"parameter": name, **columns, "contraction": contraction}))
     table = pd.concat(tables).rename_axis("data_set").reset_index().sort_values("data_set", kind="stable")

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import markupsafe
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -217,8 +218,12 @@ def _estimate(row: Mapping[str, Any]) -> dict[str, Any]:
     """One row of an observation's summary with its numbers rounded as the width of its interval allows."""
     columns = ("q05", "q50", "q95", "mean", "sd")
     texts = alike(*(row[column] for column in columns), width=row["q95"] - row["q05"])
-    contraction = f"{row['contraction']:.2f}".replace("-", "−")
+    contraction = _contraction(row["contraction"])
     return {"parameter": row["parameter"], **dict(zip(columns, texts, strict=True)), "contraction": contraction}
+
+
+def _contraction(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−") if np.isfinite(value) else "–"
 
 
 def _over_data_sets(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -228,7 +233,8 @@ def _over_data_sets(table: pd.DataFrame) -> list[dict[str, Any]]:
         low, median, high = values["q50"].quantile([0.05, 0.5, 0.95])
         width, contraction = (values["q95"] - values["q05"]).median(), values["contraction"]
         texts = dict(zip(("q05", "q50", "q95", "width"), alike(low, median, high, width, width=width), strict=True))
-        rows.append({"parameter": parameter, **texts, "contraction": contraction.median(), "least": contraction.min()})
+        of_all = {"contraction": _contraction(contraction.median()), "least": _contraction(contraction.min())}
+        rows.append({"parameter": parameter, **texts, **of_all})
     return rows
 
 

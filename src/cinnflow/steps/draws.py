@@ -12,6 +12,7 @@ from cinnflow.imports import quick_imports
 from cinnflow.inference.draws import Draws, write_draws
 from cinnflow.simulation.model_file import load_model
 from cinnflow.steps.common import run_step, say
+from cinnflow.steps.derived import finite_everywhere
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import read_simulations
 
@@ -43,8 +44,8 @@ def _draw(args: argparse.Namespace) -> None:
     use_device(args.threads)
     posterior = load_members(args.fits)
     draws = posterior.sample(test.conditions, args.draws, seed=args.seed)
-    derived = model.derived_quantities(draws)
-    truths = [test.theta, *(value[:, None] for value in model.derived_quantities(test.theta).values())]
+    derived, derived_truths = finite_everywhere(model.derived_quantities(draws), model.derived_quantities(test.theta))
+    truths = [test.theta, *(value[:, None] for value in derived_truths.values())]
     write_draws(
         args.out,
         Draws(

@@ -14,6 +14,7 @@ from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.simulation.padding import MASK
 from cinnflow.steps.common import run_step, say
+from cinnflow.steps.derived import finite_everywhere
 from cinnflow.store.layout import place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import Simulations, read_simulations
@@ -60,10 +61,12 @@ def _infer(args: argparse.Namespace) -> None:
         )
     posterior = load_members(args.fits)
     theta, summaries = posterior.sample(observed, draws_of_each, seed=args.seed), posterior.conditions(observed)
-    draws = {name: theta[..., i] for i, name in enumerate(simulations.names)} | model.derived_quantities(theta)
+    draws = {name: theta[..., i] for i, name in enumerate(simulations.names)}
     # Simulations that succeeded: the prior that the network has learned from.
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}
-    prior |= model.derived_quantities(simulations.theta)
+    derived, derived_prior = model.derived_quantities(theta), model.derived_quantities(simulations.theta)
+    table = posterior_table(draws | derived, prior | derived_prior)
+    derived, derived_prior = finite_everywhere(derived, derived_prior)
     about = {"study": args.study, "simulations": manifest.store, "inference_library": "cinnflow"}
     contexts = {name: observed[name] for name in simulations.context}
     data = {name: observed[name] for name in simulations.data}
@@ -78,9 +81,8 @@ def _infer(args: argparse.Namespace) -> None:
         name: values[rows, :length] if name in simulations.padded else values[rows]
         for name, values in simulations.data.items()
     }
-    write_draws(args.out, draws, prior, (rows, simulated), data, summaries, about, contexts)
-    table = posterior_table(draws, prior).to_csv(index=False)
-    place(args.table, table.encode(), args.table.with_suffix(".temporary"))
+    write_draws(args.out, draws | derived, prior | derived_prior, (rows, simulated), data, summaries, about, contexts)
+    place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
     say(f"{args.observation}: posterior of {data_sets} data sets, {draws_of_each} draws each")
 
 
