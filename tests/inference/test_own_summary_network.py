@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 import cinnflow as cf
-from cinnflow.config import ConfigError
+from cinnflow.config import ConfigError, Training
 from cinnflow.config_network import Network
 from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
 from cinnflow.networks.from_config import build_networks
 from cinnflow.plan import Plan
 from cinnflow.simulation.model_file import import_model
+from cinnflow.store.reader import Simulations
+from cinnflow.training.fit import fit
 
 MODEL = '''
 import keras
@@ -45,6 +47,28 @@ def build():
     prior = cf.Prior(lambda rng: rng.normal(size=2))
     return cf.GenerativeModel(prior, cf.Simulator(lambda theta, rng: theta + rng.normal(size=(5, 2))))
 '''
+NOT_SAVED = """
+
+class NoKwargs(keras.layers.Layer):
+    def __init__(self, width=8):
+        super().__init__()
+        self.dense = keras.layers.Dense(width)
+
+    def call(self, x):
+        return keras.ops.mean(self.dense(x), axis=1)
+
+
+class Forgets(Means):
+    def get_config(self):
+        return keras.layers.Layer.get_config(self)
+
+
+def inside():
+    class Inner(Means):
+        pass
+
+    return Inner()
+"""
 THETA, DATA = np.random.default_rng(0).normal(size=(30, 2)), np.random.default_rng(1).normal(size=(30, 5, 2))
 
 
@@ -122,6 +146,29 @@ def test_settings_and_layers_that_do_not_fit_are_told(model):
         cf.AmortizedPosterior(cf.InvertibleNetwork(2, 1), keras.layers.Dense(3)).adapt(THETA, DATA)
     with pytest.raises(SummaryNetworkError, match="must take a mask"):
         trained(model).sample({"x": DATA, "mask": np.ones((30, 5), bool)}, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("inside", {}, "the summary network Inner does not come back .* at the top level of the model file"),
+        ("NoKwargs", {}, r"pass \*\*kwargs on to super.*unexpected keyword argument 'trainable'"),
+        ("Forgets", {"units": 5}, "return all other arguments from get_config"),
+    ],
+)
+def test_a_network_that_no_file_gives_back_is_told_before_it_is_trained(model, name, settings, says):
+    model.write_text(MODEL + NOT_SAVED)
+    unbounded, epochs = np.full(2, np.inf), []
+    with pytest.raises(SummaryNetworkError, match=says):
+        fit(
+            Simulations(["a", "b"], -unbounded, unbounded, THETA, {"x": DATA}),
+            network=network(type=name, **settings),
+            training=Training(epochs=1, batch_size=10),
+            seed=1,
+            own_summary=getattr(import_model(model), name),
+            on_epoch=epochs.append,
+        )
+    assert not epochs
 
 
 def test_a_class_that_is_gone_is_told(model, tmp_path):

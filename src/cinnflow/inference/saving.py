@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import cinnflow
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.errors import PosteriorFileError
+from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 _LABEL = "cinnflow.json"
@@ -74,6 +78,30 @@ def read_posterior(path: str | Path) -> AmortizedPosterior:
     if digests != _digests(entries):
         raise PosteriorFileError(f"{path} is damaged: its content is not what was saved; train again")
     return _deserialize(path, entries)
+
+
+def check_comes_back(posterior: AmortizedPosterior) -> None:
+    """Checks that a posterior with a summary network of the user's own can be saved, and read as it was.
+
+    Raises:
+        SummaryNetworkError: where it cannot, with what to mend in the class.
+    """
+    network = type(posterior.summary_net).__name__
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "network.keras"
+            save_posterior(posterior, path)
+            read = read_posterior(path).get_weights()
+        if not all(np.array_equal(a, b) for a, b in zip(posterior.get_weights(), read, strict=True)):
+            raise ValueError("its weights are not those that were saved")
+    except Exception as error:
+        log.info("what the summary network %s makes of its file: %s", network, error)
+        _, told, why = str(error).rpartition("Exception encountered: ")  # by Keras, layer within layer
+        raise SummaryNetworkError(
+            f"the summary network {network} does not come back from its file, so that its fit could not be used: "
+            "define its class at the top level of the model file, pass **kwargs on to super().__init__, and return all "
+            f"other arguments from get_config{f' ({why})' if told else ''}"
+        ) from error
 
 
 def _deserialize(path: Path, entries: dict[str, bytes]) -> AmortizedPosterior:

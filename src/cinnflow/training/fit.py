@@ -14,6 +14,7 @@ import numpy as np
 from cinnflow.config import Training
 from cinnflow.config_network import Network
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.inference.saving import check_comes_back
 from cinnflow.networks.from_config import build_networks
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.store.reader import Simulations
@@ -96,6 +97,7 @@ def fit(
     Raises:
         TrainingError: for simulations that are not finite, or too few of them, another model's `warm_start`, or where
             the loss was not finite, or rose, before one epoch was complete.
+        SummaryNetworkError: where a summary network of the user's own gives no summaries, or cannot be saved and read.
     """
     model = source if isinstance(source, GenerativeModel) else None
     about = source if model is None else model.prior
@@ -131,6 +133,7 @@ def fit(
         on_epoch=on_epoch,
         simulation_workers=workers,
         seed=seed,
+        on_start=None if own_summary is None else lambda: check_comes_back(posterior),
     )
     if model is not None:
         return Fit(posterior, _fit_simulating(trainer, training), trainer.ended, streamed=False, gain=None)

@@ -62,6 +62,7 @@ class Trainer:
             for functions of whole batches. The results do not depend on it. A simulator that uses TensorFlow takes 0,
             and is faster as a `TensorFlowSimulator`, which simulates inside the compiled updates.
         seed: seed of simulations, order of batches and validation split.
+        on_start: called before the first update of each training, when the posterior has its weights.
 
     Reference:
         Radev et al. (2020), BayesFlow, arXiv:2003.06281.
@@ -78,6 +79,7 @@ class Trainer:
         on_epoch: Callable[[Epoch], None] | None = None,
         simulation_workers: int | None = None,
         seed: int = 0,
+        on_start: Callable[[], None] | None = None,
     ) -> None:
         self.amortizer = amortizer
         self.generative_model = generative_model
@@ -86,6 +88,7 @@ class Trainer:
         self.history_path = history_path
         self.checkpoint_path = None if checkpoint_path is None else Path(checkpoint_path)
         self.on_epoch = on_epoch
+        self.on_start = on_start
         self.simulation_workers = (
             None if simulation_workers is None else whole_number("simulation_workers", simulation_workers, 0)
         )
@@ -262,6 +265,8 @@ class Trainer:
         patience = None if patience is None else whole_number("patience", patience, 0) or None
         if patience and validation is None:
             raise ValueError(f"patience={patience} counts epochs by their validation loss: give validation_sims")
+        if self.on_start is not None:
+            self.on_start()
         checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
         self.trainings += 1
         training = Epochs(
