@@ -138,6 +138,16 @@ def test_check_tries_derived_quantities(study):
     assert "derived_quantities() in" in ended.stdout and "calls a quantity a, as a parameter is called" in ended.stdout
 
 
+def test_check_finds_parameters_that_cannot_be_trained(study):
+    counts = "def draw(rng): return rng.poisson(2), 1.0"
+    text = MODEL.replace("def draw(rng): return rng.normal(size=2)", counts).replace('"b"]', '"b"], lower=0')
+    (study / "model.py").write_text(text)
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    for words in ("draws of a lie on its lower bound 0", "b is the same in all draws", "a takes 10 values only"):
+        assert words in ended.stdout
+
+
 def test_status_before_anything_has_run(study):
     ended = cinnflow(study, "status")
     assert ended.returncode == 0
@@ -184,7 +194,7 @@ def elsewhere(tmp_path):
     """A study of twenty simulations made elsewhere, one of which is not finite."""
     x = np.random.default_rng(0).normal(size=(20, 3))
     x[4] = np.nan
-    np.savez(tmp_path / "sims.npz", theta=x[:, :2] * 0, x=x, notes=x, names=np.array(["a", "b"]))
+    np.savez(tmp_path / "sims.npz", theta=x[:, :2], x=x, notes=x, names=np.array(["a", "b"]))
     (tmp_path / "config.yaml").write_text("study: mine\nsimulations: {source: sims.npz, test: 6}\n")
     return tmp_path
 
@@ -202,6 +212,13 @@ def test_a_study_of_simulations_made_elsewhere(elsewhere):
     ended = cinnflow(elsewhere, "retry", "--reason", "not_finite")
     assert ended.returncode == 1
     assert "none of them can be run again: mend those that failed in sims.npz" in ended.stdout
+
+
+def test_parameters_made_elsewhere_that_cannot_be_trained(elsewhere):
+    np.savez(elsewhere / "sims.npz", theta=np.ones((20, 1)), x=np.ones((20, 3)), names=np.array(["a"]))
+    ended = cinnflow(elsewhere, "check")
+    assert ended.returncode == 1
+    assert "a is the same in all draws: leave it out of the prior" in ended.stdout
 
 
 def test_what_a_study_of_simulations_made_elsewhere_cannot_have(elsewhere):

@@ -20,7 +20,9 @@ from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.report.numbers import alike
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import maximum, varying
+from cinnflow.simulation.parameter_faults import parameter_faults
 from cinnflow.simulation.pilot import Pilot, pilot
+from cinnflow.simulation.prior import Prior
 from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.imported import check_rows
@@ -109,7 +111,8 @@ def _check(plan: Plan, args: argparse.Namespace, console: Console) -> int:
         console.print(f"data {name}: shape {shape}{varies}", markup=False)
     for index, outcome in found.failures.items():
         console.print(f"simulation {index} {outcome.status.label}: {outcome.message}", style="red", markup=False)
-    problems = [*found.problems, *_no_array(plan, found.shapes), *_unreadable(plan, found)]
+    unfit = _unfit(found.theta, prior, console)
+    problems = [*unfit, *found.problems, *_no_array(plan, found.shapes), *_unreadable(plan, found)]
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False)
     simulations = sum(plan.simulations(split) for split in plan.splits)
@@ -177,10 +180,21 @@ def _check_source(plan: Plan, source: Source, args: argparse.Namespace, console:
             f"not finite: {failed} of {source.simulations} simulations, kept as failed and never trained on",
             style="red",
         )
-    problems = _no_array(plan, source.data)
+    theta = source.theta
+    if plan.model.generative:
+        plan.model.check_quantities(theta[np.isfinite(theta).all(axis=1)])
+    problems = [*_unfit(theta, source, console), *_no_array(plan, source.data)]
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False)
     return 1 if problems else 0
+
+
+def _unfit(theta: np.ndarray, of: Prior | Source, console: Console) -> list[str]:
+    """What to say of parameters that no posterior can be trained for; remarks on others are shown at once."""
+    faults, remarks = parameter_faults(theta, of.names, of.lower, of.upper)
+    for remark in remarks:
+        console.print(remark, markup=False, highlight=False)
+    return faults
 
 
 def _retry(plan: Plan, args: argparse.Namespace, console: Console) -> int:

@@ -19,6 +19,8 @@ from cinnflow.imports import quick_imports
 from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.model_file import import_model
+from cinnflow.simulation.parameter_faults import parameter_faults
+from cinnflow.simulation.pilot import PRIOR_DRAWS
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
 from cinnflow.steps.truncate import read_region
@@ -27,6 +29,7 @@ from cinnflow.store.manifest import read_manifest
 from cinnflow.store.progress import duration
 from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.training.defaults import complete_training
+from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch
 from cinnflow.training.simulation_ahead import default_workers
 
@@ -82,9 +85,15 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
     if args.training.simulates:
         source = load_unedited(args, args.meaning)[0].generative
         count = 0
+        prior = source.prior
+        theta = prior(PRIOR_DRAWS, np.random.default_rng(args.seed))
     else:
-        source = StoredSimulations(args.stores, manifests)
+        source = prior = StoredSimulations(args.stores, manifests)
         count = len(source)
+        theta = source.theta
+    faults, _ = parameter_faults(theta, prior.names, prior.lower, prior.upper)
+    if faults:
+        raise TrainingError("; ".join(faults))
 
     summary = args.network.summary
     # It must be known before a posterior that has it is loaded.

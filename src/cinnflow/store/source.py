@@ -71,6 +71,13 @@ class Source:
             )
         return {"round-0": range(trained), "test": range(trained, self.simulations)}
 
+    @property
+    def theta(self) -> np.ndarray:
+        """Parameters of all of them (simulations, parameters)."""
+        with _opened(self.path) as archive:
+            theta = self._numbers(archive.arrays["theta"], range(self.simulations))
+        return theta.reshape(self.simulations, len(self.names))
+
     def read(self, blocks: list[range]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Reads blocks of rows, those of one block at a time; quickest in the order of the file.
 

@@ -73,6 +73,12 @@ class StoredSimulations:
         return sum(8 * int(np.prod(spec.shape)) for spec in self._specs)
 
     @property
+    def theta(self) -> np.ndarray:
+        """Parameters of all of them (simulations, parameters)."""
+        spec = theta_spec(len(self.names))
+        return np.concatenate([self._read(spec, *chunk)[ok] for chunk, ok in zip(self._chunks, self._ok, strict=True)])
+
+    @property
     def digest(self) -> str:
         """What tells these simulations from others."""
         return hashlib.sha256("".join(manifest.text() for manifest in self._manifests).encode()).hexdigest()
