@@ -249,6 +249,23 @@ def test_a_configurator_of_the_user_decides_what_the_networks_see():
         )
 
 
+def test_who_was_trained_on_configured_data_refuses_raw_ones(tmp_path):
+    def logs(simulated):
+        return {"parameters": simulated["prior_draws"], "direct_conditions": np.log(simulated["sim_data"][:, 0] ** 2)}
+
+    simulations = simulate(64, np.random.default_rng(0))
+    posterior = small(summary=False)
+    Trainer(posterior, configurator=logs).train_offline(simulations, 1, 16)
+    posterior.save(tmp_path / "network.keras")
+    raw = simulations["sim_data"][:, 0]
+    for trained in (posterior, AmortizedPosterior.load(tmp_path / "network.keras")):
+        assert trained.sample({"direct_conditions": np.log(raw**2)}, 3).shape == (64, 3, 2)
+        with pytest.raises(ValueError, match=r"trained on configured data.* give a dict of direct_conditions"):
+            trained.sample(raw, 3)
+        with pytest.raises(ValueError, match="trained on configured data"):
+            Trainer(trained).train_offline(simulations)
+
+
 def test_history_is_written_and_callbacks_are_called(tmp_path):
     seen = []
     trainer = Trainer(small(), simulate, history_path=tmp_path / "fit" / "history.csv", on_epoch=seen.append)

@@ -155,10 +155,19 @@ class AmortizedPosterior(keras.Layer):
             self.direct_scale.adapt(configured["direct_conditions"])
 
     def configure(self, data: Data) -> dict[str, np.ndarray]:
-        """Raw data as summary_conditions, summary_mask and direct_conditions; an already configured dict as it is."""
+        """Raw data as summary_conditions, summary_mask and direct_conditions; an already configured dict as it is.
+
+        Raises:
+            ValueError: for raw data, where the posterior was trained on configured ones alone.
+        """
         if is_configured(data):
             return {name: np.asarray(array) for name, array in data.items() if name != "parameters"}
         if self.configurator is None:
+            if self.adapted:
+                raise ValueError(
+                    "this posterior was trained on configured data, and does not know how raw ones are arranged: give "
+                    f"a dict of {', '.join(self._shapes)}"
+                )
             self.configurator = Configurator.from_data(data, summary=self.summary_net is not None)
         return self.configurator(data)
 

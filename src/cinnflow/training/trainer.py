@@ -327,6 +327,7 @@ class Trainer:
             if (
                 chosen.regime == "online"
                 and self.configurator is None
+                and self.amortizer.configurator is not None
                 and SimulationInside.takes(self.generative_model)
             ):
                 inside = SimulationInside(self.generative_model, self.amortizer)
@@ -375,7 +376,7 @@ class Trainer:
         conditions = [conditions_of(batch) for batch in simulated]
         if self.amortizer.configurator is not None:
             self.amortizer.configurator.admit(*conditions)
-        else:
+        elif not self.amortizer.adapted:
             self.amortizer.configurator = Configurator.from_data(
                 *conditions,
                 summary=self.amortizer.summary_net is not None,
