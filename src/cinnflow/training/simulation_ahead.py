@@ -25,7 +25,7 @@ Simulated = Mapping[str, Any]
 
 _LOOK_EVERY = 0.2
 """Seconds between two looks of a process at whether it is still asked for."""
-_GO_ON = "The regimes rounds and offline keep such a simulation as a failure, and go on"
+_GO_ON = "A study (snakemake) with the regime rounds or offline keeps such a simulation as a failure, and goes on"
 
 
 class SimulationAhead:
