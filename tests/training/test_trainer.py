@@ -338,6 +338,21 @@ def test_what_a_model_gives_is_checked():
         Trainer(small()).train_offline(whole)
 
 
+@pytest.mark.parametrize("adapted", [False, True])
+def test_parameters_outside_the_bounds_are_refused_before_training(adapted):
+    posterior = AmortizedPosterior(InvertibleNetwork(2, 2), names=["a", "b"], lower=-9.0, upper=[9.0, 0.5])
+    simulations = simulate(64, np.random.default_rng(0))
+    if adapted:
+        posterior.adapt(np.minimum(simulations["prior_draws"], 0.4), simulations["sim_data"][:, 0])
+    simulations["sim_data"] = simulations["sim_data"][:, 0]
+    with pytest.raises(ValueError, match=r"parameter b is .* in a simulation, .* bounds are -9 and 0\.5"):
+        Trainer(posterior).train_offline(simulations)
+    with pytest.raises(ValueError, match="parameter b is"):
+        AmortizedPosterior(InvertibleNetwork(2, 2), names=["a", "b"], upper=0.5).adapt(
+            np.ones((4, 2)) * [0.1, 0.7], np.zeros((4, 1))
+        )
+
+
 def test_simulations_that_share_a_context_may_differ_in_size_from_those_for_validation():
     def sized(n_obs, seed):
         return {**simulate(64, np.random.default_rng(seed), n_obs=n_obs), "sim_non_batchable_context": n_obs}

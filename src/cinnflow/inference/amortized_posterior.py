@@ -138,7 +138,11 @@ class AmortizedPosterior(keras.Layer):
         Args:
             theta: parameters (data sets, parameters).
             data: an array or a dict of arrays, or an already configured dict; first axis the data sets.
+
+        Raises:
+            ValueError: for parameters outside the bounds.
         """
+        self.check_parameters(theta)
         configured = self.configure(data)
         self.adapted = True
         new = not self.built
@@ -153,6 +157,22 @@ class AmortizedPosterior(keras.Layer):
             self.summary_scale.adapt(configured["summary_conditions"], configured.get("summary_mask"))
         if self.direct_scale is not None:
             self.direct_scale.adapt(configured["direct_conditions"])
+
+    def check_parameters(self, theta: np.ndarray) -> None:
+        """Refuses parameters (data sets, parameters) outside the bounds, which would be learned as ones just inside.
+
+        Raises:
+            ValueError: for such parameters; what is not finite is not looked at.
+        """
+        theta = np.asarray(theta)
+        outside = np.isfinite(theta) & ((theta < self.lower) | (theta > self.upper))
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise ValueError(
+                f"parameter {self.names[column]} is {theta[row, column]:g} in a simulation, and the posterior's bounds "
+                f"are {self.lower[column]:g} and {self.upper[column]:g}: mend lower and upper of the posterior, or the "
+                "prior"
+            )
 
     def configure(self, data: Data) -> dict[str, np.ndarray]:
         """Raw data as summary_conditions, summary_mask and direct_conditions; an already configured dict as it is.

@@ -416,7 +416,9 @@ class Trainer:
             if simulated.get("prior_draws") is None:
                 raise ValueError(f"a model gives prior_draws and sim_data, this one gave {', '.join(simulated)}")
             configured = {"parameters": np.asarray(simulated["prior_draws"], np.float64), **conditions}
-        return checked(configured, len(self.amortizer.names))
+        arrays = checked(configured, len(self.amortizer.names))
+        self.amortizer.check_parameters(arrays["parameters"])
+        return arrays
 
     def _adapt(self, arrays: Arrays) -> None:
         if not self.amortizer.adapted:
