@@ -57,6 +57,10 @@ def test_the_configurations_of_the_project_are_right(path):
         ),
         ({"training": 3}, "training: got 3; takes keys with values: regime, epochs"),
         ({"network": {"summary": "deep_set"}}, "network.summary: got 'deep_set'; takes a type and its settings, like"),
+        (
+            {"network": {"inference": {"coupling": "interleaved", "num_coupling_layers": 1, "bins": 4}}},
+            "takes num_coupling_layers from 2 on with the coupling interleaved",
+        ),
         ({"training": {"regime": "on-line"}}, "training.regime: got 'on-line'; takes 'online'"),
         ({"training": {"regime": "online", "validation_share": 0.1}}, "validation_share with the regime rounds or"),
         ({"training": {"regime": "online", "buffer_capacity": 9}}, "buffer_capacity with the regime replay alone"),

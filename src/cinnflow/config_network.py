@@ -131,6 +131,14 @@ class InferenceNetwork(Section):
     use_soft_flow: bool = Field(False, description="whether training adds noise that the network is told of (SoftFlow)")
 
     @model_validator(mode="after")
+    def _interleaved_layers_are_of_both_kinds(self) -> InferenceNetwork:
+        if self.coupling == "interleaved" and self.num_coupling_layers < 2:
+            raise ValueError(
+                "num_coupling_layers from 2 on with the coupling interleaved: one affine, the next a spline"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _splines_alone_have_bins(self) -> InferenceNetwork:
         if self.coupling == "affine" and (self.bins or self.default_domain):
             raise ValueError("bins and default_domain with the coupling spline or interleaved alone")

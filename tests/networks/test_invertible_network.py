@@ -213,8 +213,9 @@ def test_soft_flow_adds_noise_in_training_alone():
     assert np.any(net(x, condition, training=True)[0] != net(x, condition, training=True)[0])
 
 
-def test_dropout_acts_in_training_alone():
-    net = network(2, more={"dropout": True, "dropout_prob": 0.5})
+@pytest.mark.parametrize("dropout", [{"dropout": True}, {"dropout_prob": 0.5}])
+def test_dropout_acts_in_training_alone(dropout):
+    net = network(2, more=dropout)
     x, condition = inputs(net)
     np.testing.assert_array_equal(net(x, condition)[0], net(x, condition)[0])
     assert np.any(net(x, condition, training=True)[0] != net(x, condition)[0])
@@ -240,6 +241,19 @@ def network_of(seed):
         ({"coupling_settings": {"units": 3}}, "units"),
         ({"coupling_settings": {"dense_args": {"unit": 3}}}, "units, activation, kernel_regularizer"),
         ({"coupling_design": "interleaved", "coupling_settings": {"bins": 3}}, "each of affine and spline"),
+        ({"coupling_design": "interleaved", "num_coupling_layers": 1}, "num_coupling_layers from 2 on"),
+        ({"num_coupling_layers": 0}, "num_coupling_layers takes a whole number from 1 on, got 0"),
+        ({"num_coupling_layers": 2.0}, "num_coupling_layers takes a whole number from 1 on, got 2.0"),
+        ({"coupling_settings": {"num_dense": 0}}, "num_dense takes a whole number from 1 on, got 0"),
+        ({"coupling_settings": {"dense_args": {"units": 0}}}, "units takes a whole number from 1 on, got 0"),
+        ({"coupling_settings": {"soft_clamping": 0}}, "soft_clamping takes a number above 0, got 0"),
+        ({"coupling_settings": {"dropout_prob": 1}}, "dropout_prob takes a share from 0 to below 1, got 1"),
+        ({"coupling_design": "spline", "coupling_settings": {"soft_clamping": -1.9}}, "soft_clamping takes a number"),
+        ({"coupling_design": "spline", "coupling_settings": {"default_domain": (-5, 5)}}, "default_domain takes a num"),
+        ({"coupling_design": "spline", "coupling_settings": {"bins": 1}}, "bins takes a whole number from 2 on"),
+        ({"soft_flow_bounds": (5e-2, 1e-3)}, "soft_flow_bounds takes two standard deviations"),
+        ({"soft_flow_bounds": (-1e-3, 5e-2)}, "soft_flow_bounds takes two standard deviations"),
+        ({"act_norm_init": np.zeros((9, 2)), "use_act_norm": False}, "no effect with use_act_norm=False"),
     ],
 )
 def test_settings_that_are_none_are_refused_with_what_is_taken(options, message):

@@ -92,3 +92,28 @@ def test_a_network_made_again_from_its_configuration_is_the_same(name):
     network, x = made(name), series()
     assert network.compute_output_shape((None, 6, 2)) == (None, 3)
     np.testing.assert_array_equal(rebuilt(network, (None, 6, 2))(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [
+        (DeepSet, {"summary_dim": 0}),
+        (DeepSet, {"num_equiv": -1}),
+        (DeepSet, {"num_dense": 0}),
+        (DeepSet, {"units": 8.0}),
+        (SetTransformer, {"summary_dim": 2.5}),
+        (SetTransformer, {"num_attention_blocks": 0}),
+        (SetTransformer, {"num_inducing_points": 0}),
+        (SetTransformer, {"num_seeds": 0}),
+        (SetTransformer, {"num_heads": 0}),
+        (TimeSeriesNetwork, {"summary_dim": -3}),
+        (TimeSeriesNetwork, {"num_conv_layers": 0}),
+        (TimeSeriesNetwork, {"filters": 0}),
+        (TimeSeriesNetwork, {"kernel_size": -1}),
+        (TimeSeriesNetwork, {"recurrent_units": 0}),
+        (TimeSeriesNetwork, {"units": 0}),
+    ],
+)
+def test_sizes_are_whole_numbers(kind, argument):
+    with pytest.raises(ValueError, match=f"{next(iter(argument))} takes a whole number"):
+        kind(**argument)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from cinnflow.arguments import positive_number
 from cinnflow.networks.coupling import Coupling, soft_clamp
 
 
@@ -35,7 +36,7 @@ class AffineCoupling(Coupling):
 
     def __init__(self, num_params: int, soft_clamping: float = 1.9, **kwargs):
         super().__init__(num_params, **kwargs)
-        self.soft_clamping = soft_clamping
+        self.soft_clamping = positive_number("soft_clamping", soft_clamping)
 
     def transform(self, x, raw):
         log_scale, shift = self._log_scale_and_shift(raw)

@@ -7,6 +7,7 @@ import math
 import keras
 from keras import ops
 
+from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
 from cinnflow.networks.masking import MaskedLayer
 from cinnflow.networks.mlp import Mlp, child_seeds
@@ -34,6 +35,7 @@ class AttentionBlock(MaskedLayer):
 
     def __init__(self, units: int = 64, num_heads: int = 4, activation: str = "swish", seed: int = 0, **kwargs):
         super().__init__(**kwargs)
+        units, num_heads = whole_number("units", units), whole_number("num_heads", num_heads)
         if units % num_heads:
             raise ValueError(f"units takes a multiple of num_heads = {num_heads}, got {units}")
         self.units = units
@@ -108,7 +110,7 @@ class AttentionPooling(MaskedLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.num_seeds = num_seeds
+        self.num_seeds = whole_number("num_seeds", num_seeds)
         self.units = units
         self.num_heads = num_heads
         self.activation = activation

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keras
 
+from cinnflow.arguments import whole_number
+
 
 class Bijection(keras.Layer):
     """An invertible map of vectors x (..., num_params) to vectors z, given a condition (..., condition_dim) or none.
@@ -22,9 +24,7 @@ class Bijection(keras.Layer):
 
     def __init__(self, num_params: int, **kwargs):
         super().__init__(**kwargs)
-        if num_params < 1:
-            raise ValueError(f"num_params takes an integer of at least 1, got {num_params}")
-        self.num_params = int(num_params)
+        self.num_params = whole_number("num_params", num_params)
 
     def build(self, x_shape, condition_shape=None) -> None:
         """Creates the weights, where there are any."""

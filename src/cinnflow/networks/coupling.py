@@ -29,8 +29,8 @@ class Coupling(Bijection):
         num_params: number of entries of a vector.
         num_dense: number of dense layers in φ and in ψ.
         dense_args: `units`, `activation` and `kernel_regularizer` of those layers.
-        dropout: whether training leaves units out.
-        dropout_prob: the share of the units that it leaves out.
+        dropout: whether training leaves units out; by default where there is a dropout_prob.
+        dropout_prob: the share of the units that it leaves out; by default 0.05.
         seed: seed of the initial weights and of dropout.
 
     Reference:
@@ -45,8 +45,8 @@ class Coupling(Bijection):
         num_params: int,
         num_dense: int = 2,
         dense_args: dict[str, Any] | None = None,
-        dropout: bool = False,
-        dropout_prob: float = 0.05,
+        dropout: bool | None = None,
+        dropout_prob: float | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -55,8 +55,10 @@ class Coupling(Bijection):
         if unknown := sorted(set(dense_args) - set(_DENSE_ARGS)):
             raise ValueError(f"dense_args takes {', '.join(_DENSE_ARGS)}, got {', '.join(unknown)}")
         self.num_dense = num_dense
-        self.dropout = dropout
-        self.dropout_prob = dropout_prob
+        self.dropout = dropout_prob is not None if dropout is None else dropout
+        self.dropout_prob = 0.05 if dropout_prob is None else dropout_prob
+        if not 0 <= self.dropout_prob < 1:
+            raise ValueError(f"dropout_prob takes a share from 0 to below 1, got {dropout_prob!r}")
         self.seed = seed
         self.sizes = (self.num_params // 2, self.num_params - self.num_params // 2)
         self.conditioners = [
@@ -64,7 +66,7 @@ class Coupling(Bijection):
                 num_dense,
                 output_dim=size * self.coefficients,
                 zero_output=True,
-                dropout_prob=dropout_prob if dropout else 0.0,
+                dropout_prob=self.dropout_prob if self.dropout else 0.0,
                 seed=child,
                 dtype=self.dtype_policy,
                 **dense_args,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
 from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
@@ -157,8 +158,8 @@ class DeepSet(MaskedLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.summary_dim = summary_dim
-        self.num_equiv = num_equiv
+        self.summary_dim = whole_number("summary_dim", summary_dim)
+        self.num_equiv = whole_number("num_equiv", num_equiv, 0)
         self.num_dense = num_dense
         self.units = units
         self.activation = activation

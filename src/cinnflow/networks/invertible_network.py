@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from cinnflow.arguments import whole_number
 from cinnflow.networks.act_norm import ActNorm
 from cinnflow.networks.affine_coupling import AffineCoupling
 from cinnflow.networks.bijection import Bijection
@@ -31,7 +32,7 @@ class InvertibleNetwork(Bijection):
 
     Args:
         num_params: number of parameters.
-        num_coupling_layers: number of coupling layers.
+        num_coupling_layers: number of coupling layers; at least 2 of the interleaved design.
         coupling_design: "affine", "spline", or "interleaved" (one after the other in turn).
         coupling_settings: keyword arguments of the couplings: `num_dense`, `dense_args`, `dropout`, `dropout_prob`,
             `soft_clamping`, and for splines `bins` and `default_domain`; for the interleaved design a dict
@@ -71,6 +72,18 @@ class InvertibleNetwork(Bijection):
             raise ValueError(f"coupling_design takes affine, spline or interleaved, got {coupling_design!r}")
         if permutation not in (*_PERMUTATIONS, None):
             raise ValueError(f"permutation takes fixed, learnable or None, got {permutation!r}")
+        num_coupling_layers = whole_number("num_coupling_layers", num_coupling_layers)
+        if coupling_design == "interleaved" and num_coupling_layers < 2:
+            raise ValueError(
+                "the interleaved design takes num_coupling_layers from 2 on: one is affine, the next a spline"
+            )
+        if act_norm_init is not None and not use_act_norm:
+            raise ValueError("act_norm_init has no effect with use_act_norm=False: leave out one of them")
+        soft_flow_bounds = tuple(soft_flow_bounds)
+        if len(soft_flow_bounds) != 2 or not 0 <= soft_flow_bounds[0] < soft_flow_bounds[1] < np.inf:
+            raise ValueError(
+                f"soft_flow_bounds takes two standard deviations, the smaller one first, got {soft_flow_bounds}"
+            )
         self.num_coupling_layers = num_coupling_layers
         self.coupling_design = coupling_design
         self.coupling_settings = dict(coupling_settings or {})
@@ -78,7 +91,7 @@ class InvertibleNetwork(Bijection):
         self.use_act_norm = use_act_norm
         self.act_norm_init = act_norm_init
         self.use_soft_flow = use_soft_flow
-        self.soft_flow_bounds = tuple(soft_flow_bounds)
+        self.soft_flow_bounds = soft_flow_bounds
         self.seed = seed
 
         *seeds, noise_seed = child_seeds(seed, 2 * num_coupling_layers + 1)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
 
 
@@ -44,10 +45,8 @@ class Mlp(keras.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if num_dense < 1:
-            raise ValueError(f"num_dense takes an integer of at least 1, got {num_dense}")
-        self.num_dense = num_dense
-        self.units = units
+        self.num_dense = num_dense = whole_number("num_dense", num_dense)
+        self.units = units = whole_number("units", units)
         self.activation = keras.activations.get(activation)
         self.output_dim = output_dim
         self.zero_output = zero_output

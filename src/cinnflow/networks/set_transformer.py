@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from cinnflow.arguments import whole_number
 from cinnflow.networks.attention import AttentionBlock, AttentionPooling
 from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
@@ -44,9 +45,9 @@ class SetTransformer(MaskedLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.summary_dim = summary_dim
-        self.num_attention_blocks = num_attention_blocks
-        self.num_inducing_points = num_inducing_points
+        self.summary_dim = whole_number("summary_dim", summary_dim)
+        self.num_attention_blocks = whole_number("num_attention_blocks", num_attention_blocks)
+        self.num_inducing_points = whole_number("num_inducing_points", num_inducing_points)
         self.num_seeds = num_seeds
         self.num_heads = num_heads
         self.units = units

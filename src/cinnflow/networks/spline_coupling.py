@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from cinnflow.arguments import positive_number, whole_number
 from cinnflow.networks.coupling import Coupling, soft_clamp
 
 _SHARE_SPREAD_EVENLY = 0.3
@@ -40,13 +41,12 @@ class SplineCoupling(Coupling):
     def __init__(
         self, num_params: int, bins: int = 16, default_domain: float = 5.0, soft_clamping: float = 1.9, **kwargs
     ):
-        if bins < 2:
-            raise ValueError(f"bins takes an integer of at least 2, got {bins}")
+        bins = whole_number("bins", bins, 2)
         self.coefficients = 2 + 3 * bins - 1
         super().__init__(num_params, **kwargs)
         self.bins = bins
-        self.default_domain = default_domain
-        self.soft_clamping = soft_clamping
+        self.default_domain = positive_number("default_domain", default_domain)
+        self.soft_clamping = positive_number("soft_clamping", soft_clamping)
 
     def transform(self, x, raw):
         log_scale, shift, knots = self._unpack(raw)

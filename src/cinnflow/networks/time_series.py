@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from cinnflow.arguments import whole_number
 from cinnflow.networks.masking import MaskedLayer, masked_mean, zero_missing
 from cinnflow.networks.mlp import Mlp, child_seeds
 
@@ -44,13 +45,14 @@ class TimeSeriesNetwork(MaskedLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        kernel_size = whole_number("kernel_size", kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size takes an odd number of time steps, got {kernel_size}")
-        self.summary_dim = summary_dim
-        self.num_conv_layers = num_conv_layers
-        self.filters = filters
+        self.summary_dim = whole_number("summary_dim", summary_dim)
+        self.num_conv_layers = whole_number("num_conv_layers", num_conv_layers)
+        self.filters = whole_number("filters", filters)
         self.kernel_size = kernel_size
-        self.recurrent_units = recurrent_units
+        self.recurrent_units = whole_number("recurrent_units", recurrent_units)
         self.units = units
         self.activation = activation
         self.seed = seed

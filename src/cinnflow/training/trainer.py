@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow import config
+from cinnflow.arguments import whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Configurator, checked, conditions_of
 from cinnflow.networks.mlp import child_seeds
-from cinnflow.training.arguments import settings_of, whole_number
+from cinnflow.training.arguments import settings_of
 from cinnflow.training.batches import (
     Arrays,
     Batches,
