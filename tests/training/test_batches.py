@@ -111,7 +111,7 @@ def test_online_batches_are_used_once_and_shapes_stay(numbered):
     assert {len(pool["parameters"]) for pool, _ in batches.epoch(3)} == {UPDATES_PER_CALL * 4}
 
 
-@pytest.mark.parametrize(("capacity", "per_epoch"), [(100, 60), (7, 60), (100, 30)])
+@pytest.mark.parametrize(("capacity", "per_epoch"), [(100, 60), (7, 60), (100, 30), (10**12, 30)])
 def test_a_replay_buffer_holds_the_latest_batches_and_no_more(numbered, capacity, per_epoch):
     batches = numbered(ReplayBatches, per_epoch, capacity=capacity)
     for number in (1, 2, 3):

@@ -113,13 +113,14 @@ class ReplayBatches(OnlineBatches):
     Where training is taken up again, the buffer's simulations are made once more.
 
     Args:
-        capacity: number of batches that the buffer holds; a new one takes the place of the oldest.
+        capacity: number of batches that the buffer holds, if training makes as many; a new one takes the place of the
+            oldest.
         **kwargs: as for OnlineBatches.
     """
 
     def __init__(self, *args, capacity: int, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.capacity = capacity
+        self.capacity = min(capacity, self.epochs * self.updates_per_epoch)
         self.buffer: Arrays = {}
 
     @property
