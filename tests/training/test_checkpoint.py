@@ -79,10 +79,10 @@ def test_a_checkpoint_is_of_one_training_alone(tmp_path, monkeypatch):
     with pytest.raises(Killed):
         train("offline", tmp_path, kill_after=1)
     with pytest.raises(Killed):
-        train("offline", tmp_path, kill_after=2, default_lr=1e-3)
+        train("offline", tmp_path, kill_after=2, default_lr=3e-3)
     monkeypatch.setattr("cinnflow.training.epochs.code_digest", lambda: "other code")
     with pytest.raises(Killed):
-        train("offline", tmp_path, kill_after=2, default_lr=1e-3)
+        train("offline", tmp_path, kill_after=2, default_lr=3e-3)
     assert Checkpoint(tmp_path / "training-0.npz", "another").read() == {}
 
 

@@ -12,9 +12,11 @@ import pytest
 from conjugate_gaussian import exact_log_prob, simulate
 
 import cinnflow as cf
+from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks import DeepSet, InvertibleNetwork
 from cinnflow.training.batches import InMemoryBatches
+from cinnflow.training.defaults import complete_training
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.trainer import Trainer
 
@@ -78,7 +80,9 @@ def test_the_first_block_of_an_epoch_is_made_while_the_one_before_ends():
     pool = {"parameters": simulations["prior_draws"], **posterior.configure(simulations["sim_data"])}
     trainer = Trainer(posterior, on_epoch=lambda epoch: epoch.epoch == 2 or waited.append(made[2].wait(10)))
     waited = []
-    history = trainer.train_on(Watched(posterior.prepare(pool), 16, seed=0), 2, None, None)
+    history = trainer.train_on(
+        Watched(posterior.prepare(pool), 16, seed=0), complete_training(config.Training(epochs=2), 64), None
+    )
     assert waited == [True]
     assert len(history.epochs) == 2
 
@@ -190,6 +194,33 @@ def test_offline_training_keeps_the_weights_of_the_lowest_validation_loss_and_st
     assert reached == pytest.approx(min(losses), abs=1e-4)
 
 
+def test_stored_simulations_are_validated_and_training_stops_early_by_default():
+    posterior, simulations = small(), simulate(100, np.random.default_rng(0))
+    history = Trainer(posterior).train_offline(simulations)
+    losses = history.table()["validation_loss"]
+    assert len(losses) == min(100, 1 + int(np.argmin(losses)) + 20)
+    assert history.epochs[0].learning_rate == pytest.approx(1e-3, rel=0.01)
+    history = Trainer(small(), default_lr=5e-3).train_offline(simulations, 3, validation_sims=0)
+    assert np.isnan(history.table()["validation_loss"]).all()
+    assert history.epochs[0].learning_rate > 2e-3
+
+
+def test_what_a_round_holds_back_no_round_trains_on(monkeypatch):
+    seen = []
+    train_on = Trainer.train_on
+
+    def watched(self, batches, settings, validation, complete=None):
+        seen.append((batches.pool["parameters"].numpy(), self.amortizer.prepare(validation)["parameters"].numpy()))
+        return train_on(self, batches, settings, validation, complete)
+
+    monkeypatch.setattr(Trainer, "train_on", watched)
+    Trainer(small(), simulate).train_rounds(2, 60, 1)
+    assert [(len(pool), len(held_back)) for pool, held_back in seen] == [(54, 6), (108, 12)]
+    pool, held_back = seen[-1]
+    np.testing.assert_array_equal(held_back[:6], seen[0][1])
+    assert not np.isin(held_back, pool).any()
+
+
 def test_held_back_simulations_are_not_trained_on():
     simulations = simulate(100, np.random.default_rng(0))
     posterior = small()
@@ -282,10 +313,13 @@ def test_history_is_written_and_callbacks_are_called(tmp_path):
     [
         ({"epochs": 0}, "epochs takes a whole number from 1 on, got 0"),
         ({"batch_size": 2.5}, "batch_size takes a whole number from 1 on, got 2.5"),
-        ({"validation_sims": 0}, "validation_sims takes a whole number from 1 on, got 0"),
-        ({"validation_sims": -3}, "validation_sims takes a whole number from 1 on, got -3"),
+        ({"validation_sims": 1.5}, "validation_sims takes a whole number from 0 on, got 1.5"),
+        ({"validation_sims": -3}, "validation_sims takes a whole number from 0 on, got -3"),
         ({"patience": -1, "validation_sims": 8}, "patience takes a whole number from 0 on, got -1"),
-        ({"patience": 2}, "patience=2 counts epochs by their validation loss: give validation_sims"),
+        (
+            {"patience": 2, "validation_sims": 0},
+            "patience=2 counts epochs by their validation loss: give validation_sims",
+        ),
     ],
 )
 @pytest.mark.parametrize("regime", ["online", "experience_replay", "rounds", "offline"])
@@ -294,6 +328,12 @@ def test_an_argument_that_cannot_have_its_effect_is_refused(regime, arguments, s
     given = {"rounds": (2, 32), "offline": (simulate(32, np.random.default_rng(0)),)}.get(regime, ())
     with pytest.raises(ValueError, match=says):
         getattr(trainer, f"train_{regime}")(*given, **arguments)
+
+
+@pytest.mark.parametrize("default_lr", [0, -1e-3, float("nan"), float("inf"), "1e-3"])
+def test_a_learning_rate_that_is_none_is_refused(default_lr):
+    with pytest.raises(ValueError, match="default_lr takes a number above 0"):
+        Trainer(small(), default_lr=default_lr)
 
 
 @pytest.mark.parametrize("seed", [None, -1, 0.5])

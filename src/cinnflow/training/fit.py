@@ -160,7 +160,7 @@ def _fit_simulating(trainer: Trainer, training: Training) -> History:
         "iterations_per_epoch": training.iterations_per_epoch,
         "batch_size": training.batch_size,
         "validation_sims": training.validation_sims,
-        "patience": training.patience or None,
+        "patience": training.patience,
     }
     if training.regime == "online":
         return trainer.train_online(**settings)
@@ -180,7 +180,7 @@ def _in_memory(
         epochs=training.epochs,
         batch_size=training.batch_size,
         validation_sims=_as_simulated(validation),
-        patience=training.patience or None,
+        patience=training.patience,
     )
 
 
@@ -202,7 +202,7 @@ def _streamed(
     # Two pools, what is shuffled of one, and its arrays on their way to the networks.
     batches = StreamedBatches(simulations, held_out, configure, posterior.prepare, training.batch_size, room, seed=seed)
     arrays = configure(validation)
-    return validation, lambda: trainer.train_on(batches, training.epochs, arrays, training.patience or None)
+    return validation, lambda: trainer.train_on(batches, training, arrays)
 
 
 def _gain(earlier: np.ndarray, later: np.ndarray, num_params: int) -> Gain:

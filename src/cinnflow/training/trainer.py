@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow import config
-from cinnflow.arguments import whole_number
+from cinnflow.arguments import positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Configurator, checked, conditions_of
 from cinnflow.networks.mlp import child_seeds
@@ -52,7 +52,8 @@ class Trainer:
             for all but `train_offline`.
         configurator: turns that dict into one of parameters, summary_conditions, summary_mask and direct_conditions; by
             default sim_data and contexts are arranged as `Configurator` does.
-        default_lr: first learning rate; it falls to zero along a cosine over all updates of one call.
+        default_lr: first learning rate; it falls to zero along a cosine over all updates of one training. By default
+            the regime's, as `training/defaults.py` says.
         history_path: a CSV file that is rewritten after each epoch, and begun anew by each training, a round among
             them; or None.
         checkpoint_path: a folder for checkpoints, from which the same calls go on after they were killed, and where a
@@ -74,7 +75,7 @@ class Trainer:
         amortizer: AmortizedPosterior,
         generative_model: Model | None = None,
         configurator: Callable[[Mapping[str, Any]], Arrays] | None = None,
-        default_lr: float = 2e-3,
+        default_lr: float | None = None,
         history_path: str | Path | None = None,
         checkpoint_path: str | Path | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
@@ -85,7 +86,7 @@ class Trainer:
         self.amortizer = amortizer
         self.generative_model = generative_model
         self.configurator = configurator
-        self.default_lr = default_lr
+        self.default_lr = None if default_lr is None else positive_number("default_lr", default_lr)
         self.history_path = history_path
         self.checkpoint_path = None if checkpoint_path is None else Path(checkpoint_path)
         self.on_epoch = on_epoch
@@ -109,10 +110,11 @@ class Trainer:
         """Trains on fresh simulations alone, each used once.
 
         Args:
-            epochs: number of epochs; None here and below: as `training/defaults.py` says.
+            epochs: number of epochs; None here and for the next two: as `training/defaults.py` says.
             iterations_per_epoch: updates in each.
             batch_size: simulations in each update.
             validation_sims: simulations for the validation loss, or how many to make; then the best weights are kept.
+                None or 0: none.
             patience: epochs without a lower validation loss after which training stops; None or 0: never.
 
         Returns:
@@ -123,9 +125,15 @@ class Trainer:
                 simulates has ended.
         """
         chosen = settings_of(
-            regime="online", epochs=epochs, iterations_per_epoch=iterations_per_epoch, batch_size=batch_size
+            "online",
+            self.default_lr,
+            validation_sims,
+            patience,
+            epochs=epochs,
+            iterations_per_epoch=iterations_per_epoch,
+            batch_size=batch_size,
         )
-        return self._train_simulating(complete_training(chosen, 0), validation_sims, patience)
+        return self._train_simulating(complete_training(chosen, 0), validation_sims)
 
     def train_experience_replay(
         self,
@@ -139,7 +147,7 @@ class Trainer:
         """Trains on batches drawn at random from a buffer of the latest simulations.
 
         Args:
-            epochs: number of epochs.
+            epochs: number of epochs; None here and for the next three: as `training/defaults.py` says.
             iterations_per_epoch: updates in each, and fresh batches that go into the buffer.
             batch_size: simulations in each update.
             buffer_capacity: batches in the buffer.
@@ -153,13 +161,16 @@ class Trainer:
             TrainingError: as for `train_online`.
         """
         chosen = settings_of(
-            regime="replay",
+            "replay",
+            self.default_lr,
+            validation_sims,
+            patience,
             epochs=epochs,
             iterations_per_epoch=iterations_per_epoch,
             batch_size=batch_size,
             buffer_capacity=buffer_capacity,
         )
-        return self._train_simulating(complete_training(chosen, 0), validation_sims, patience)
+        return self._train_simulating(complete_training(chosen, 0), validation_sims)
 
     def train_rounds(
         self,
@@ -177,10 +188,12 @@ class Trainer:
         Args:
             rounds: number of rounds.
             sim_per_round: simulations that each adds.
-            epochs: passes over all simulations so far, in each round.
+            epochs: passes over all simulations so far, in each round; None here and below: as `training/defaults.py`
+                says for the number of simulations.
             batch_size: simulations in each update.
-            validation_sims: as for `train_online`.
-            patience: likewise, in each round.
+            validation_sims: simulations for the validation loss, or how many to make beside the rounds; None: a share
+                of each round's, which no round trains on; 0: none.
+            patience: epochs without a lower validation loss after which a round stops; 0: never.
 
         Returns:
             The history of each round.
@@ -190,9 +203,11 @@ class Trainer:
         """
         histories: list[History] = []
         simulations: list[Arrays] = []
+        held_back: list[Arrays] = []
         rounds, sim_per_round = whole_number("rounds", rounds), whole_number("sim_per_round", sim_per_round)
-        batch_size = settings_of(batch_size=batch_size).batch_size
-        size = min(batch_size or complete_training(config.Training(), sim_per_round).batch_size, sim_per_round)
+        chosen = settings_of("rounds", self.default_lr, validation_sims, patience, epochs=epochs, batch_size=batch_size)
+        size = min(complete_training(chosen, sim_per_round).batch_size, sim_per_round)
+        share = complete_training(chosen, rounds * sim_per_round).validation_share
         per_round = -(-sim_per_round // size)
         with self._simulating() as ahead:
             stream = ahead.batches(self._seed("batches"), size, 0, rounds * per_round, per_round)
@@ -202,9 +217,14 @@ class Trainer:
             validation = self._validation(validation_sims, size, ahead)
             with closing(made_ahead(chain([first], arranged))) as coming:
                 for arrays in coming:
-                    simulations.append({name: array[:sim_per_round] for name, array in arrays.items()})
-                    everything = pad_and_stack(simulations)
-                    histories.append(self._train_in_memory(everything, epochs, batch_size, validation, patience))
+                    arrays = {name: array[:sim_per_round] for name, array in arrays.items()}
+                    if validation_sims is None:
+                        arrays, held_out = self._apart(arrays, _part(share, arrays))
+                        held_back.append(held_out)
+                        validation = pad_and_stack(held_back)
+                    simulations.append(arrays)
+                    settings = complete_training(chosen, sim_per_round * len(simulations))
+                    histories.append(self._train_in_memory(pad_and_stack(simulations), settings, validation))
         return histories
 
     def train_offline(
@@ -219,10 +239,10 @@ class Trainer:
 
         Args:
             simulations_dict: prior_draws (simulations, parameters) and sim_data.
-            epochs: passes over the simulations.
+            epochs: passes over the simulations; None here and below: as `training/defaults.py` says for their number.
             batch_size: simulations in each update.
-            validation_sims: simulations for the validation loss, or how many of these to hold back for it.
-            patience: epochs without a lower validation loss after which training stops; None or 0: never.
+            validation_sims: simulations for the validation loss, or how many of these to hold back for it; 0: none.
+            patience: epochs without a lower validation loss after which training stops; 0: never.
 
         Returns:
             The history of this training.
@@ -230,26 +250,24 @@ class Trainer:
         Raises:
             TrainingError: where the loss was not finite, or rose, before one epoch was complete.
         """
+        chosen = settings_of(
+            "offline", self.default_lr, validation_sims, patience, epochs=epochs, batch_size=batch_size
+        )
         self._lay_out([simulations_dict])
         arrays = self._finite(self._configure(simulations_dict))
-        if validation_sims is not None and not isinstance(validation_sims, Mapping):
-            held_back, count = whole_number("validation_sims", validation_sims), len(arrays["parameters"])
-            if held_back >= count:
-                raise ValueError(f"validation_sims={held_back} of {count} simulations leaves none to train on")
-            order = np.random.default_rng(self._seed("validation")).permutation(count)
-            held_out, rest = np.sort(order[:held_back]), np.sort(order[held_back:])
-            validation = {name: array[held_out] for name, array in arrays.items()}
-            arrays = {name: array[rest] for name, array in arrays.items()}
-        else:
+        settings = complete_training(chosen, len(arrays["parameters"]))
+        if isinstance(validation_sims, Mapping) or validation_sims == 0:
             validation = self._validation(validation_sims)
-        return self._train_in_memory(arrays, epochs, batch_size, validation, patience)
+        else:
+            number = _part(settings.validation_share, arrays) if validation_sims is None else validation_sims
+            arrays, validation = self._apart(arrays, number)
+        return self._train_in_memory(arrays, settings, validation)
 
     def train_on(
         self,
         batches: Batches,
-        epochs: int,
+        settings: config.Training,
         validation: Arrays | None,
-        patience: int | None,
         complete: Complete | None = None,
         meaning: str = "",
     ) -> History:
@@ -257,15 +275,11 @@ class Trainer:
 
         Args:
             batches: the source, whose seed is the caller's choice.
-            epochs: number of epochs.
+            settings: its epochs, learning rate, and where there is a validation loss, patience.
             validation: configured simulations for the validation loss, or None.
-            patience: as for `train_offline`.
             complete: what makes prepared simulations of batches that are not, inside the compiled updates; or None.
             meaning: what tells the source from others of the same settings: a checkpoint is of it alone.
         """
-        patience = None if patience is None else whole_number("patience", patience, 0) or None
-        if patience and validation is None:
-            raise ValueError(f"patience={patience} counts epochs by their validation loss: give validation_sims")
         if self.on_start is not None:
             self.on_start()
         checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
@@ -273,16 +287,16 @@ class Trainer:
         training = Epochs(
             self.amortizer,
             batches,
-            epochs,
-            self.default_lr,
+            settings.epochs,
+            settings.learning_rate,
             None if validation is None else self.amortizer.prepare(validation),
-            patience,
+            None if validation is None else settings.patience or None,
             History(self.history_path),
             checkpoint,
             f"{self.seed} {meaning}",
             complete,
         )
-        with TrainingProgress(epochs, batches.updates_per_epoch) as progress:
+        with TrainingProgress(settings.epochs, batches.updates_per_epoch) as progress:
 
             def follow(epoch: Epoch) -> None:
                 progress.epoch(epoch)
@@ -293,23 +307,12 @@ class Trainer:
         self.ended = training.ended
         return history
 
-    def _train_in_memory(
-        self,
-        arrays: Arrays,
-        epochs: int | None,
-        batch_size: int | None,
-        validation: Arrays | None,
-        patience: int | None,
-    ) -> History:
+    def _train_in_memory(self, arrays: Arrays, settings: config.Training, validation: Arrays | None) -> History:
         self._adapt(arrays)
-        chosen = settings_of(regime="offline", epochs=epochs, batch_size=batch_size)
-        chosen = complete_training(chosen, len(arrays["parameters"]))
-        batches = InMemoryBatches(self.amortizer.prepare(arrays), chosen.batch_size, seed=self._seed("batches"))
-        return self.train_on(batches, chosen.epochs, validation, patience)
+        batches = InMemoryBatches(self.amortizer.prepare(arrays), settings.batch_size, seed=self._seed("batches"))
+        return self.train_on(batches, settings, validation)
 
-    def _train_simulating(
-        self, chosen: config.Training, validation_sims: int | Mapping | None, patience: int | None
-    ) -> History:
+    def _train_simulating(self, chosen: config.Training, validation_sims: int | Mapping | None) -> History:
         size = chosen.batch_size
         with self._simulating() as ahead:
             elements = 0
@@ -334,7 +337,7 @@ class Trainer:
                 inside = SimulationInside(self.generative_model, self.amortizer)
                 with SimulationAhead(inside.draw, 0) as drawing:
                     batches = OnlineBatches(drawing, inside.configure, inside.prepare, **settings)
-                    return self.train_on(batches, chosen.epochs, validation, patience, inside.complete, meaning)
+                    return self.train_on(batches, chosen, validation, inside.complete, meaning)
             settings["elements"] = elements
             # Compiled, it passes over a block once, and leaves more of the cores to the updates that run meanwhile.
             prepare = tf.function(self.amortizer.prepare, autograph=False, jit_compile=True)
@@ -342,7 +345,7 @@ class Trainer:
                 batches = OnlineBatches(ahead, self._configure, prepare, **settings)
             else:
                 batches = ReplayBatches(ahead, self._configure, prepare, capacity=chosen.buffer_capacity, **settings)
-            return self.train_on(batches, chosen.epochs, validation, patience, meaning=meaning)
+            return self.train_on(batches, chosen, validation, meaning=meaning)
 
     @contextmanager
     def _simulating(self) -> Iterator[SimulationAhead]:
@@ -395,11 +398,27 @@ class Trainer:
     def _validation(
         self, validation_sims: int | Mapping | None, batch_size: int = 0, ahead: SimulationAhead | None = None
     ) -> Arrays | None:
-        if validation_sims is None or isinstance(validation_sims, Mapping):
-            return None if validation_sims is None else self._finite(self._configure(validation_sims))
+        if isinstance(validation_sims, Mapping):
+            return self._finite(self._configure(validation_sims))
+        if not validation_sims:
+            return None
         count = whole_number("validation_sims", validation_sims)
         batches = self._model_batches(ahead, self._seed("validation"), count, batch_size)
         return {name: array[:count] for name, array in self._arrange(batches).items()}
+
+    def _apart(self, arrays: Arrays, number: int) -> tuple[Arrays, Arrays]:
+        """Simulations to train on, and this number of others for validation, drawn at random."""
+        count = len(arrays["parameters"])
+        if number >= count:
+            raise ValueError(
+                f"validation_sims={number} of {count} simulations leaves none to train on: give more simulations, or a "
+                "smaller number"
+            )
+        order = np.random.default_rng(self._seed("validation")).permutation(count)
+        rest, held_out = (
+            {name: array[np.sort(rows)] for name, array in arrays.items()} for rows in (order[number:], order[:number])
+        )
+        return rest, held_out
 
     def _finite(self, arrays: Arrays) -> Arrays:
         finite = finite_rows(arrays)
@@ -429,3 +448,8 @@ class Trainer:
         """A seed for one purpose of the next training; no two trainings of one trainer share any."""
         stream = ("pilot", "validation", "batches").index(purpose)
         return child_seeds(self.seed, 3 * (self.trainings + 1))[3 * self.trainings + stream]
+
+
+def _part(share: float, arrays: Arrays) -> int:
+    """How many of these simulations are a share of them, one at least."""
+    return max(1, round(share * len(arrays["parameters"])))
