@@ -29,6 +29,8 @@ _ELEMENTS_AT_ONCE = 2**18
 _FARTHEST = 1e4
 """Standard deviations beyond which networks see no difference, so that no number is too large for their arithmetic."""
 
+_ROUNDING = np.finfo(np.float32).eps
+
 
 @keras.saving.register_keras_serializable(package="cinnflow")
 class AmortizedPosterior(keras.Layer):
@@ -165,7 +167,9 @@ class AmortizedPosterior(keras.Layer):
             ValueError: for such parameters; what is not finite is not looked at.
         """
         theta = np.asarray(theta)
-        outside = np.isfinite(theta) & ((theta < self.lower) | (theta > self.upper))
+        # Parameters in single precision may lie beyond a bound by what they are rounded.
+        lower, upper = self.lower - _ROUNDING * np.abs(self.lower), self.upper + _ROUNDING * np.abs(self.upper)
+        outside = np.isfinite(theta) & ((theta < lower) | (theta > upper))
         if outside.any():
             row, column = np.argwhere(outside)[0]
             raise ValueError(
