@@ -285,13 +285,16 @@ def test_code_that_no_name_leads_to(tmp_path):
 
 
 def test_modules_elsewhere_on_the_path_count_unless_they_are_installed(tmp_path, monkeypatch):
+    (tmp_path / "src/cinnflow").mkdir(parents=True)
+    (tmp_path / "src/cinnflow/__init__.py").write_text("X = 1\n")
+    monkeypatch.syspath_prepend(tmp_path / "src")
     places = {name: tmp_path / name for name in ("code", "lib/site-packages", "project")}
     for name, place in places.items():
         place.mkdir(parents=True)
         (place / f"{name[:3]}_physics.py").write_text("X = 1\n")
         monkeypatch.syspath_prepend(place)
     text = (
-        "import cod_physics, lib_physics\n"
+        "import cinnflow, cod_physics, lib_physics\n"
         "def f():\n    import pro_physics\n    return pro_physics.X\n"
         "def build():\n    return cod_physics.X, lib_physics.X, f()\n"
     )
@@ -301,6 +304,8 @@ def test_modules_elsewhere_on_the_path_count_unless_they_are_installed(tmp_path,
         (other,) = digests(tmp_path, text)
         assert (one == other) == (name == "lib/site-packages"), name
         one = other
+    (tmp_path / "src/cinnflow/__init__.py").write_text("X = 2\n")
+    assert digests(tmp_path, text) == [one], "this package"
 
 
 def test_a_block_that_is_run_on_import_counts(tmp_path):

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cinnflow
 from cinnflow.simulation.model_file import Model, ModelError
 from cinnflow.store.description import SOURCE
 from cinnflow.store.source import Source
@@ -130,7 +129,7 @@ def _code(path: Path, roots: tuple[str, ...]) -> dict[str, str]:
 def _places(folder: Path) -> list[Path]:
     """Where Python looks for modules that are not installed: the model's folder, then what else is on its path."""
     path = [Path(entry).resolve() for entry in (*sys.path, ".")]
-    installed = [Path(sys.prefix), Path(sys.base_prefix), Path(cinnflow.__file__).parents[1]]
+    installed = [Path(sys.prefix), Path(sys.base_prefix)]
     own = [
         place
         for place in path
@@ -244,7 +243,8 @@ def _imported_files(node: ast.Import | ast.ImportFrom, base: Path, places: list[
         prefix = f"{node.module}." if node.module else ""
         dotted = [*([node.module] if node.module else []), *(prefix + alias.name for alias in node.names)]
     files = []
-    for name in dotted:
+    # This package is no part of what a simulation means, and may lie on the path as it is.
+    for name in (name for name in dotted if name.split(".")[0] != __package__.split(".")[0]):
         found = ([path for path in _module_files(place, name) if path.is_file()] for place in places)
         files += next(filter(None, found), [])
     return files
