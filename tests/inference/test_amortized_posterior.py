@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from posteriors import LOWER, NAMES, UPPER, posterior, simulations
 from scipy import stats
 
-from cinnflow.inference import amortized_posterior, drawing
+from cinnflow.inference import drawing, parts
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks import DeepSet, InvertibleNetwork
 
@@ -145,7 +145,7 @@ def test_conditions_are_summaries_and_direct_conditions():
 def test_large_data_sets_are_summarized_in_parts(monkeypatch):
     trained = posterior()
     draws, summaries = trained.sample(DATA, 3, seed=1), trained.summaries(DATA)
-    monkeypatch.setattr(amortized_posterior, "_ELEMENTS_AT_ONCE", 20)
+    monkeypatch.setattr(parts, "_ELEMENTS_AT_ONCE", 20)
     seen = []
     monkeypatch.setattr(
         trained, "_summaries_of", lambda rows: seen.append(len(rows["direct_conditions"])) or summaries[:2]
@@ -159,7 +159,7 @@ def test_summaries_do_not_depend_on_how_data_sets_are_chunked(monkeypatch):
     trained = posterior()
     summaries = trained.summaries(DATA)
     assert summaries.shape == (40, 4)
-    monkeypatch.setattr(amortized_posterior, "_DATA_SETS_AT_ONCE", 7)
+    monkeypatch.setattr(parts, "_DATA_SETS_AT_ONCE", 7)
     np.testing.assert_allclose(trained.summaries(DATA), summaries, atol=1e-5)
     with pytest.raises(ValueError, match="no summary network"):
         posterior("none").summaries(DATA)

@@ -9,6 +9,7 @@ from conjugate_gaussian import simulate
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks import DeepSet, InvertibleNetwork
+from cinnflow.training.arrangement import Arrangement
 from cinnflow.training.compiled_updates import CompiledUpdates
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.trainer import Trainer
@@ -50,7 +51,7 @@ def loss(posterior):
 def test_what_batches_lose_is_told_without_learning_from_them(trained):
     posterior, weights = trained
     posterior.set_weights(weights)
-    prepared = posterior.prepare(Trainer(posterior)._configure(SIMULATIONS))
+    prepared = posterior.prepare(Arrangement(posterior, None).configure(SIMULATIONS))
     updates = CompiledUpdates(posterior, keras.optimizers.Adam(0.1), 1.0)
     rows = np.arange(96).reshape(3, 32)
     first = updates(prepared, rows[:1])

@@ -395,9 +395,9 @@ def test_parameters_outside_the_bounds_are_refused_before_training(adapted):
 
 def test_a_bound_may_be_rounded_to_single_precision():
     posterior = AmortizedPosterior(InvertibleNetwork(1, 1), names=["a"], lower=-0.1, upper=0.1)
-    posterior.check_parameters(np.array([[0.1], [-0.1]], np.float32))
+    posterior.transform.check(np.array([[0.1], [-0.1]], np.float32), ["a"])
     with pytest.raises(ValueError, match="parameter a is"):
-        posterior.check_parameters(np.array([[0.1001]]))
+        posterior.transform.check(np.array([[0.1001]]), ["a"])
 
 
 def test_simulations_that_share_a_context_may_differ_in_size_from_those_for_validation():

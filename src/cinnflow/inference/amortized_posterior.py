@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -17,19 +17,12 @@ from cinnflow.inference.errors import SummaryNetworkError
 from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
 from cinnflow.inference.parameter_transform import ParameterTransform
+from cinnflow.inference.parts import ROWS_AT_ONCE, number_of, parts_of, rows_of
 from cinnflow.inference.standardization import Standardization
 from cinnflow.networks.invertible_network import InvertibleNetwork
 
-_ROWS_AT_ONCE = 2**16
-_DATA_SETS_AT_ONCE = 2**12
-_ELEMENTS_AT_ONCE = 2**18
-"""Elements of all data sets together that the summary network sees at once."""
-
-
 _FARTHEST = 1e4
 """Standard deviations beyond which networks see no difference, so that no number is too large for their arithmetic."""
-
-_ROUNDING = np.finfo(np.float32).eps
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -144,7 +137,7 @@ class AmortizedPosterior(keras.Layer):
         Raises:
             ValueError: for parameters outside the bounds.
         """
-        self.check_parameters(theta)
+        self.transform.check(theta, self.names)
         configured = self.configure(data)
         self.adapted = True
         new = not self.built
@@ -159,24 +152,6 @@ class AmortizedPosterior(keras.Layer):
             self.summary_scale.adapt(configured["summary_conditions"], configured.get("summary_mask"))
         if self.direct_scale is not None:
             self.direct_scale.adapt(configured["direct_conditions"])
-
-    def check_parameters(self, theta: np.ndarray) -> None:
-        """Refuses parameters (data sets, parameters) outside the bounds, which would be learned as ones just inside.
-
-        Raises:
-            ValueError: for such parameters; what is not finite is not looked at.
-        """
-        theta = np.asarray(theta)
-        # Parameters in single precision may lie beyond a bound by what they are rounded.
-        lower, upper = self.lower - _ROUNDING * np.abs(self.lower), self.upper + _ROUNDING * np.abs(self.upper)
-        outside = np.isfinite(theta) & ((theta < lower) | (theta > upper))
-        if outside.any():
-            row, column = np.argwhere(outside)[0]
-            raise ValueError(
-                f"parameter {self.names[column]} is {theta[row, column]:g} in a simulation, and the posterior's bounds "
-                f"are {self.lower[column]:g} and {self.upper[column]:g}: mend lower and upper of the posterior, or the "
-                "prior"
-            )
 
     def configure(self, data: Data) -> dict[str, np.ndarray]:
         """Raw data as summary_conditions, summary_mask and direct_conditions; an already configured dict as it is.
@@ -274,7 +249,7 @@ class AmortizedPosterior(keras.Layer):
         """
         theta = np.asarray(theta, np.float64)
         configured = self._ready(data)
-        count, num_params = _length(configured), len(self.names)
+        count, num_params = number_of(configured), len(self.names)
         if theta.ndim not in (2, 3) or (theta.shape[0], theta.shape[-1]) != (count, num_params):
             raise ValueError(
                 f"theta takes one parameter vector for each data set, shape ({count}, {num_params}), or several, "
@@ -282,10 +257,10 @@ class AmortizedPosterior(keras.Layer):
             )
         each = theta.reshape(count, -1, num_params)
         log_prob = np.empty(each.shape[:2])
-        for part in _parts(configured, max(1, _ROWS_AT_ONCE // max(1, each.shape[1]))):
-            condition = self._condition_of(_rows(configured, part))
-            for first in range(0, each.shape[1], _ROWS_AT_ONCE):
-                block = slice(first, first + _ROWS_AT_ONCE)
+        for part in parts_of(configured, max(1, ROWS_AT_ONCE // max(1, each.shape[1]))):
+            condition = self._condition_of(rows_of(configured, part))
+            for first in range(0, each.shape[1], ROWS_AT_ONCE):
+                block = slice(first, first + ROWS_AT_ONCE)
                 log_prob[part, block] = self._density(each[part, block], condition)
         return np.where(self.transform.inside(theta), log_prob.reshape(theta.shape[:-1]), -np.inf)
 
@@ -315,7 +290,7 @@ class AmortizedPosterior(keras.Layer):
     def _in_parts(self, function: Callable[[dict], tf.Tensor], data: Data) -> np.ndarray:
         """A function of configured data, over parts of them that fit memory."""
         configured = self._ready(data)
-        return np.concatenate([function(_rows(configured, part)) for part in _parts(configured)])
+        return np.concatenate([function(rows_of(configured, part)) for part in parts_of(configured)])
 
     def _ready(self, data: Data) -> dict[str, np.ndarray]:
         if not self.adapted:
@@ -404,22 +379,6 @@ def _bounds(name: str, bounds, default: float, num_params: int) -> np.ndarray:
     if values.shape not in ((1,), (num_params,)):
         raise ValueError(f"{name} takes one bound, or one for each of {num_params} parameters, got {values.tolist()}")
     return np.broadcast_to(values, (num_params,))
-
-
-def _parts(configured: dict[str, np.ndarray], most: int = _ROWS_AT_ONCE) -> Iterator[slice]:
-    """Runs of data sets, at most so many and so large that what the networks make of them fits memory."""
-    elements = configured["summary_conditions"].shape[1] if "summary_conditions" in configured else 1
-    size = max(1, min(most, _DATA_SETS_AT_ONCE, _ELEMENTS_AT_ONCE // max(1, elements)))
-    for start in range(0, _length(configured), size):
-        yield slice(start, start + size)
-
-
-def _rows(configured: dict[str, np.ndarray], part: slice) -> dict[str, np.ndarray]:
-    return {name: array[part] for name, array in configured.items()}
-
-
-def _length(configured: dict[str, np.ndarray]) -> int:
-    return len(next(iter(configured.values())))
 
 
 def _condition(prepared: dict[str, tf.Tensor], summaries: tf.Tensor | None) -> tf.Tensor | None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
+
+_ROUNDING = np.finfo(np.float32).eps
+"""Parameters in single precision may lie beyond a bound by this share of it."""
 
 
 class ParameterTransform:
@@ -47,6 +52,26 @@ class ParameterTransform:
         """Whether each vector theta (..., parameters) lies within the bounds -> (...,)."""
         theta = tf.convert_to_tensor(theta, tf.float64)
         return tf.reduce_all((theta >= self.lower) & (theta <= self.upper), axis=-1)
+
+    def check(self, theta: np.ndarray, names: Sequence[str]) -> None:
+        """Refuses parameters outside the bounds, which would be learned as ones just inside.
+
+        Args:
+            theta: (n, parameters); what is not finite is not looked at.
+            names: the parameters' names.
+
+        Raises:
+            ValueError: for such parameters.
+        """
+        theta = np.asarray(theta)
+        lower, upper = self.lower - _ROUNDING * np.abs(self.lower), self.upper + _ROUNDING * np.abs(self.upper)
+        outside = np.isfinite(theta) & ((theta < lower) | (theta > upper))
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise ValueError(
+                f"parameter {names[column]} is {theta[row, column]:g} in a simulation, and the posterior's bounds are "
+                f"{self.lower[column]:g} and {self.upper[column]:g}: mend the posterior's lower and upper, or the prior"
+            )
 
     def forward(self, theta) -> tuple[tf.Tensor, tf.Tensor]:
         """θ (..., parameters) within the bounds -> u (..., parameters) and log |det du/dθ| (...,)."""

@@ -94,6 +94,8 @@ def check_comes_back(posterior: AmortizedPosterior) -> None:
             read = read_posterior(path).get_weights()
         if not all(np.array_equal(a, b) for a, b in zip(posterior.get_weights(), read, strict=True)):
             raise ValueError("its weights are not those that were saved")
+    except OSError:  # a full disk is not its doing
+        raise
     except Exception as error:
         log.info("what the summary network %s makes of its file: %s", network, error)
         _, told, why = str(error).rpartition("Exception encountered: ")  # by Keras, layer within layer

@@ -196,7 +196,7 @@ def _streamed(
 
     def configure(part: Simulations) -> Arrays:
         _check_finite(part)
-        posterior.check_parameters(part.theta)
+        posterior.transform.check(part.theta, posterior.names)
         return {"parameters": part.theta, **posterior.configure(part.conditions)}
 
     # Two pools, what is shuffled of one, and its arrays on their way to the networks.

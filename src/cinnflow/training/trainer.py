@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -15,22 +15,20 @@ import tensorflow as tf
 from cinnflow import config
 from cinnflow.arguments import positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import Configurator, checked, conditions_of
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.training.arguments import settings_of
+from cinnflow.training.arrangement import Arrangement
 from cinnflow.training.batches import (
     Arrays,
     Batches,
     InMemoryBatches,
     digest_of,
-    finite_rows,
     made_ahead,
     pad_and_stack,
 )
 from cinnflow.training.compiled_updates import Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
-from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
 from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
@@ -95,6 +93,7 @@ class Trainer:
             None if simulation_workers is None else whole_number("simulation_workers", simulation_workers, 0)
         )
         self.seed = whole_number("seed", seed, 0)
+        self._arrangement = Arrangement(amortizer, configurator)
         self.trainings = 0
         self.ended = ""
         """Why the latest training came to its end."""
@@ -124,16 +123,8 @@ class Trainer:
             TrainingError: where the loss was not finite, or rose, before one epoch was complete, or a process that
                 simulates has ended.
         """
-        chosen = settings_of(
-            "online",
-            self.default_lr,
-            validation_sims,
-            patience,
-            epochs=epochs,
-            iterations_per_epoch=iterations_per_epoch,
-            batch_size=batch_size,
-        )
-        return self._train_simulating(complete_training(chosen, 0), validation_sims)
+        numbers = {"epochs": epochs, "iterations_per_epoch": iterations_per_epoch, "batch_size": batch_size}
+        return self._train_simulating("online", validation_sims, patience, numbers)
 
     def train_experience_replay(
         self,
@@ -160,17 +151,10 @@ class Trainer:
         Raises:
             TrainingError: as for `train_online`.
         """
-        chosen = settings_of(
-            "replay",
-            self.default_lr,
-            validation_sims,
-            patience,
-            epochs=epochs,
-            iterations_per_epoch=iterations_per_epoch,
-            batch_size=batch_size,
-            buffer_capacity=buffer_capacity,
+        numbers = {"epochs": epochs, "iterations_per_epoch": iterations_per_epoch, "batch_size": batch_size}
+        return self._train_simulating(
+            "replay", validation_sims, patience, {**numbers, "buffer_capacity": buffer_capacity}
         )
-        return self._train_simulating(complete_training(chosen, 0), validation_sims)
 
     def train_rounds(
         self,
@@ -211,7 +195,7 @@ class Trainer:
         per_round = -(-sim_per_round // size)
         with self._simulating() as ahead:
             stream = ahead.batches(self._seed("batches"), size, 0, rounds * per_round, per_round)
-            arranged = (self._arrange(list(islice(stream, per_round))) for _ in range(rounds))
+            arranged = (self._arrangement.together(list(islice(stream, per_round))) for _ in range(rounds))
             first = next(arranged)
             # Before the next round is simulated, which it would have to wait for.
             validation = self._validation(validation_sims, size, ahead)
@@ -253,8 +237,8 @@ class Trainer:
         chosen = settings_of(
             "offline", self.default_lr, validation_sims, patience, epochs=epochs, batch_size=batch_size
         )
-        self._lay_out([simulations_dict])
-        arrays = self._finite(self._configure(simulations_dict))
+        self._arrangement.lay_out([simulations_dict])
+        arrays = self._arrangement.finite(self._arrangement.configure(simulations_dict))
         settings = complete_training(chosen, len(arrays["parameters"]))
         if isinstance(validation_sims, Mapping) or validation_sims == 0:
             validation = self._validation(validation_sims)
@@ -308,16 +292,24 @@ class Trainer:
         return history
 
     def _train_in_memory(self, arrays: Arrays, settings: config.Training, validation: Arrays | None) -> History:
-        self._adapt(arrays)
+        self._arrangement.adapt(arrays)
         batches = InMemoryBatches(self.amortizer.prepare(arrays), settings.batch_size, seed=self._seed("batches"))
         return self.train_on(batches, settings, validation)
 
-    def _train_simulating(self, chosen: config.Training, validation_sims: int | Mapping | None) -> History:
+    def _train_simulating(
+        self,
+        regime: Literal["online", "replay"],
+        validation_sims: int | Mapping | None,
+        patience: int | None,
+        numbers: Mapping[str, int | None],
+    ) -> History:
+        chosen = complete_training(settings_of(regime, self.default_lr, validation_sims, patience, **numbers), 0)
         size = chosen.batch_size
         with self._simulating() as ahead:
             elements = 0
             if not self.amortizer.adapted:
-                pilot = self._arrange(self._model_batches(ahead, self._seed("pilot"), _PILOT_SIMULATIONS, size))
+                simulated = self._model_batches(ahead, self._seed("pilot"), _PILOT_SIMULATIONS, size)
+                pilot = self._arrangement.together(simulated)
                 elements = pilot["summary_mask"].shape[1] if "summary_mask" in pilot else 0
             validation = self._validation(validation_sims, size, ahead)
             meaning = self._first_simulations(ahead, size) if self.checkpoint_path else ""
@@ -339,12 +331,13 @@ class Trainer:
                     batches = OnlineBatches(drawing, inside.configure, inside.prepare, **settings)
                     return self.train_on(batches, chosen, validation, inside.complete, meaning)
             settings["elements"] = elements
+            configure = self._arrangement.configure
             # Compiled, it passes over a block once, and leaves more of the cores to the updates that run meanwhile.
             prepare = tf.function(self.amortizer.prepare, autograph=False, jit_compile=True)
             if chosen.regime == "online":
-                batches = OnlineBatches(ahead, self._configure, prepare, **settings)
+                batches = OnlineBatches(ahead, configure, prepare, **settings)
             else:
-                batches = ReplayBatches(ahead, self._configure, prepare, capacity=chosen.buffer_capacity, **settings)
+                batches = ReplayBatches(ahead, configure, prepare, capacity=chosen.buffer_capacity, **settings)
             return self.train_on(batches, chosen, validation, meaning=meaning)
 
     @contextmanager
@@ -364,7 +357,7 @@ class Trainer:
     def _first_simulations(self, ahead: SimulationAhead, batch_size: int) -> str:
         """A digest of a batch, which tells a model from others; of nothing where the same seed gives another one."""
         first, again = (self._model_batches(ahead, self._seed("batches"), 1, batch_size) for _ in range(2))
-        digests = {digest_of(self._configure(batch)) for (batch,) in (first, again)}
+        digests = {digest_of(self._arrangement.configure(batch)) for (batch,) in (first, again)}
         if len(digests) == 1:
             return digests.pop()
         log.warning(
@@ -373,38 +366,16 @@ class Trainer:
         )
         return ""
 
-    def _lay_out(self, simulated: list[Mapping[str, Any]]) -> None:
-        """Lets the first batches ever seen decide where the data go, and whether their sizes vary."""
-        if self.configurator is not None:
-            return
-        conditions = [conditions_of(batch) for batch in simulated]
-        if self.amortizer.configurator is not None:
-            self.amortizer.configurator.admit(*conditions)
-        elif not self.amortizer.adapted:
-            self.amortizer.configurator = Configurator.from_data(
-                *conditions,
-                summary=self.amortizer.summary_net is not None,
-                # What a batch shares may be the number of elements, even where one batch is all that was seen.
-                varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
-            )
-
-    def _arrange(self, simulated: list[Simulated]) -> Arrays:
-        """Batches as one; the first ones ever seen decide the layout and the standardization."""
-        self._lay_out(simulated)
-        arrays = self._finite(pad_and_stack([self._configure(batch) for batch in simulated]))
-        self._adapt(arrays)
-        return arrays
-
     def _validation(
         self, validation_sims: int | Mapping | None, batch_size: int = 0, ahead: SimulationAhead | None = None
     ) -> Arrays | None:
         if isinstance(validation_sims, Mapping):
-            return self._finite(self._configure(validation_sims))
+            return self._arrangement.finite(self._arrangement.configure(validation_sims))
         if not validation_sims:
             return None
         count = whole_number("validation_sims", validation_sims)
         batches = self._model_batches(ahead, self._seed("validation"), count, batch_size)
-        return {name: array[:count] for name, array in self._arrange(batches).items()}
+        return {name: array[:count] for name, array in self._arrangement.together(batches).items()}
 
     def _apart(self, arrays: Arrays, number: int) -> tuple[Arrays, Arrays]:
         """Simulations to train on, and this number of others for validation, drawn at random."""
@@ -419,30 +390,6 @@ class Trainer:
             {name: array[np.sort(rows)] for name, array in arrays.items()} for rows in (order[number:], order[:number])
         )
         return rest, held_out
-
-    def _finite(self, arrays: Arrays) -> Arrays:
-        finite = finite_rows(arrays)
-        if not finite.any():
-            raise TrainingError(f"none of the {len(finite)} simulations is finite: mend the simulator")
-        if not finite.all():
-            log.warning("left out %d of %d simulations that are not finite", np.sum(~finite), len(finite))
-        return {name: array[finite] for name, array in arrays.items()}
-
-    def _configure(self, simulated: Mapping[str, Any]) -> Arrays:
-        if self.configurator is not None:
-            configured = self.configurator(simulated)
-        else:
-            conditions = self.amortizer.configure(conditions_of(simulated))
-            if simulated.get("prior_draws") is None:
-                raise ValueError(f"a model gives prior_draws and sim_data, this one gave {', '.join(simulated)}")
-            configured = {"parameters": np.asarray(simulated["prior_draws"], np.float64), **conditions}
-        arrays = checked(configured, len(self.amortizer.names))
-        self.amortizer.check_parameters(arrays["parameters"])
-        return arrays
-
-    def _adapt(self, arrays: Arrays) -> None:
-        if not self.amortizer.adapted:
-            self.amortizer.adapt(arrays["parameters"], {k: v for k, v in arrays.items() if k != "parameters"})
 
     def _seed(self, purpose: str) -> int:
         """A seed for one purpose of the next training; no two trainings of one trainer share any."""

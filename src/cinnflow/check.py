@@ -1,0 +1,145 @@
+"""What can be known of a study before anything of it runs: `cinnflow check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from cinnflow.inference.observation import ObservationError, read_observation
+from cinnflow.plan import Plan
+from cinnflow.report.numbers import alike
+from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.padding import maximum, varying
+from cinnflow.simulation.parameter_faults import parameter_faults
+from cinnflow.simulation.pilot import Pilot, pilot
+from cinnflow.simulation.prior import Prior
+from cinnflow.store.imported import check_rows
+from cinnflow.store.progress import duration
+from cinnflow.store.source import Source
+
+PILOT_SIMULATIONS = 5
+
+
+def check(plan: Plan, configfile: Path, console: Console) -> int:
+    """Runs the model a few times, and shows what that tells of shapes, supports and speed, and all that is wrong.
+
+    Args:
+        plan: of the study.
+        configfile: the configuration, which is right as far as a plan tells.
+        console: where it is shown.
+
+    Returns:
+        1 where something is wrong, else 0.
+
+    Raises:
+        PriorError, ModelError: where nothing can be run.
+    """
+    if plan.source:
+        return _check_source(plan, plan.source, configfile, console)
+    found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, plan.study.simulations.timeout)
+    plan.model.check_quantities(found.theta)
+    console.print(f"{configfile} is right. {plan.study.model}: {len(plan.model.generative.prior.names)} parameters")
+    prior = plan.model.generative.prior
+    table = Table(title=f"prior, {len(found.theta)} draws")
+    for column in ("parameter", "support", "smallest", "median", "largest"):
+        table.add_column(column, justify="left" if column in ("parameter", "support") else "right")
+    for i, name in enumerate(prior.names):
+        table.add_row(name, f"{prior.lower[i]:g} to {prior.upper[i]:g}", *_told_apart(found.theta[:, i]))
+    console.print(table)
+    for name, shape in plan.model.generative.context_shapes.items():
+        console.print(f"context {name}: shape {shape}", markup=False)
+    max_length = plan.model.generative.simulator.max_length
+    for name, shape in found.shapes.items():
+        varies = f", the first axis up to {maximum(max_length)}" if name in varying(found.shapes, max_length) else ""
+        console.print(f"data {name}: shape {shape}{varies}", markup=False)
+    for index, outcome in found.failures.items():
+        console.print(f"simulation {index} {outcome.status.label}: {outcome.message}", style="red", markup=False)
+    unfit = _unfit(found.theta, prior, console)
+    problems = [*unfit, *found.problems, *_no_array(plan, found.shapes), *_unreadable(plan, found)]
+    for problem in problems:
+        console.print(problem, style="red", markup=False, highlight=False)
+    simulations = sum(plan.simulations(split) for split in plan.splits)
+    console.print(
+        f"{found.seconds:.3g} s a simulation: {simulations} take one core {duration(found.seconds * simulations)}"
+    )
+    console.print(f"Training regime for that speed: {found.regime}; configured: {plan.study.training.regime}")
+    return 1 if found.failures or problems else 0
+
+
+def _no_array(plan: Plan, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """What to say where a summary network would get nothing but numbers."""
+    if not shapes or any(shapes.values()) or plan.study.network.summary.type == "none":
+        return []
+    return [
+        f"a simulation gives numbers alone ({', '.join(shapes)}), and a summary network takes an array: set "
+        "network.summary.type to none"
+    ]
+
+
+def _unreadable(plan: Plan, found: Pilot) -> list[str]:
+    """What to say of observations that are not shaped like a simulation."""
+    max_length = plan.model.generative.simulator.max_length
+    padded = varying(found.shapes, max_length)
+    shapes = {
+        name: (maximum(max_length), *shape[1:]) if name in padded else shape for name, shape in found.shapes.items()
+    }
+    problems = []
+    for name, path in plan.study.observations.items() if shapes else ():
+        try:
+            read_observation(
+                Path(path),
+                shapes | plan.model.generative.context_shapes,
+                plan.model.read_observation,
+                padded,
+                found.lengths,
+            )
+        except ObservationError as error:
+            problems.append(f"observation {name}: {error}")
+    return problems
+
+
+def _told_apart(draws: np.ndarray) -> list[str]:
+    """The smallest, the median and the largest draw, with as many digits as they need to differ."""
+    low, median, high = np.quantile(draws, [0, 0.5, 1])
+    if 0 < high - low < 0.1 * max(abs(low), abs(high)):
+        return [text.replace("−", "-") for text in alike(low, median, high, width=high - low)]
+    return [f"{value:.4g}" for value in (low, median, high)]
+
+
+def _check_source(plan: Plan, source: Source, configfile: Path, console: Console) -> int:
+    counts = Counter(Status(int(code)).label for code in check_rows(source, range(source.simulations)))
+    console.print(f"{configfile} is right. {source.path}: {source.simulations} simulations", highlight=False)
+    for split, rows in source.splits(plan.study.simulations.test).items():
+        console.print(f"{split}: rows {rows.start} to {rows.stop - 1}", highlight=False)
+    for name, lower, upper in zip(source.names, source.lower, source.upper, strict=True):
+        console.print(f"parameter {name}: support {lower:g} to {upper:g}", markup=False, highlight=False)
+    for name, shape in source.data.items():
+        console.print(f"data {name}: shape {shape}", markup=False)
+    if source.unused:
+        console.print(f"not used: {', '.join(source.unused)}", markup=False)
+    failed = source.simulations - counts[Status.OK.label]
+    if failed:
+        console.print(
+            f"not finite: {failed} of {source.simulations} simulations, kept as failed and never trained on",
+            style="red",
+        )
+    theta = source.theta
+    if plan.model.generative:
+        plan.model.check_quantities(theta[np.isfinite(theta).all(axis=1)])
+    problems = [*_unfit(theta, source, console), *_no_array(plan, source.data)]
+    for problem in problems:
+        console.print(problem, style="red", markup=False, highlight=False)
+    return 1 if problems else 0
+
+
+def _unfit(theta: np.ndarray, of: Prior | Source, console: Console) -> list[str]:
+    """What to say of parameters that no posterior can be trained for; remarks on others are shown at once."""
+    faults, remarks = parameter_faults(theta, of.names, of.lower, of.upper)
+    for remark in remarks:
+        console.print(remark, markup=False, highlight=False)
+    return faults

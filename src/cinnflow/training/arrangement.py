@@ -1,0 +1,89 @@
+"""From what a generative model gives to arrays for the networks: laid out, within the bounds, finite."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.inference.configurator import Configurator, checked, conditions_of
+from cinnflow.training.batches import Arrays, finite_rows, pad_and_stack
+from cinnflow.training.errors import TrainingError
+from cinnflow.training.simulation_ahead import Simulated
+
+log = logging.getLogger(__name__)
+
+
+class Arrangement:
+    """How the simulations of one training come to one posterior.
+
+    Args:
+        amortizer: the posterior. The first simulations that it ever sees decide its layout and standardization.
+        configurator: a user's own way from simulations to arrays by the networks' names; or None.
+    """
+
+    def __init__(
+        self, amortizer: AmortizedPosterior, configurator: Callable[[Mapping[str, Any]], Arrays] | None
+    ) -> None:
+        self._amortizer = amortizer
+        self._configurator = configurator
+
+    def together(self, simulated: Sequence[Simulated]) -> Arrays:
+        """Batches as one, of those that are finite."""
+        self.lay_out(simulated)
+        arrays = self.finite(pad_and_stack([self.configure(batch) for batch in simulated]))
+        self.adapt(arrays)
+        return arrays
+
+    def lay_out(self, simulated: Sequence[Simulated]) -> None:
+        """Lets the first batches ever seen decide where the data go, and whether their sizes vary."""
+        if self._configurator is not None:
+            return
+        conditions = [conditions_of(batch) for batch in simulated]
+        if self._amortizer.configurator is not None:
+            self._amortizer.configurator.admit(*conditions)
+        elif not self._amortizer.adapted:
+            self._amortizer.configurator = Configurator.from_data(
+                *conditions,
+                summary=self._amortizer.summary_net is not None,
+                # What a batch shares may be the number of elements, even where one batch is all that was seen.
+                varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
+            )
+
+    def configure(self, simulated: Simulated) -> Arrays:
+        """One batch as arrays by the networks' names.
+
+        Raises:
+            ValueError: for names or shapes that no network takes, or parameters outside the posterior's bounds.
+        """
+        if self._configurator is not None:
+            configured = self._configurator(simulated)
+        else:
+            conditions = self._amortizer.configure(conditions_of(simulated))
+            if simulated.get("prior_draws") is None:
+                raise ValueError(f"a model gives prior_draws and sim_data, this one gave {', '.join(simulated)}")
+            configured = {"parameters": np.asarray(simulated["prior_draws"], np.float64), **conditions}
+        arrays = checked(configured, len(self._amortizer.names))
+        self._amortizer.transform.check(arrays["parameters"], self._amortizer.names)
+        return arrays
+
+    def finite(self, arrays: Arrays) -> Arrays:
+        """Those simulations that are finite.
+
+        Raises:
+            TrainingError: where none is.
+        """
+        finite = finite_rows(arrays)
+        if not finite.any():
+            raise TrainingError(f"none of the {len(finite)} simulations is finite: mend the simulator")
+        if not finite.all():
+            log.warning("left out %d of %d simulations that are not finite", np.sum(~finite), len(finite))
+        return {name: array[finite] for name, array in arrays.items()}
+
+    def adapt(self, arrays: Arrays) -> None:
+        """Takes the posterior's standardization from these simulations, where it has none yet."""
+        if not self._amortizer.adapted:
+            self._amortizer.adapt(arrays["parameters"], {k: v for k, v in arrays.items() if k != "parameters"})
