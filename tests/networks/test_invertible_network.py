@@ -198,9 +198,10 @@ def test_a_posterior_starts_its_act_norms_from_the_first_simulations():
     net = InvertibleNetwork(2, 2, coupling_settings=SMALL, permutation="learnable")
     posterior = AmortizedPosterior(net)
     posterior.adapt(theta, np.zeros((500, 3)))
-    x = posterior.prepare({"parameters": theta, "direct_conditions": np.zeros((500, 3))})["parameters"]
+    prepared = posterior.prepare({"parameters": theta, "direct_conditions": np.zeros((500, 3))})
+    x = prepared["parameters"]
     for bijection in net.bijections:
-        x = bijection(x, np.zeros((1, net.condition_dim), np.float32))[0].numpy()
+        x = bijection(x, prepared["direct_conditions"])[0].numpy()
         if isinstance(bijection, ActNorm):
             np.testing.assert_allclose(x.std(axis=0), 1.0, atol=1e-4)
 

@@ -27,7 +27,7 @@ Data = np.ndarray | Mapping[str, np.ndarray]
 def as_dict(data: Data, alone: str = "x") -> dict[str, np.ndarray]:
     """Data by name, as arrays, or tensors where they are some; an array alone gets the name `alone`."""
     named = data if isinstance(data, Mapping) else {alone: data}
-    return {name: array if tf.is_tensor(array) else unmasked(array) for name, array in named.items()}
+    return {name: array if _is_tensor(array) else unmasked(array) for name, array in named.items()}
 
 
 def is_configured(data: Data) -> bool:
@@ -297,4 +297,9 @@ def _first(found: np.ndarray) -> int:
 
 def _numpy_for(arrays: Mapping[str, Any]) -> Any:
     """NumPy, or its like for tensors."""
-    return tnp if any(tf.is_tensor(array) for array in arrays.values()) else np
+    return tnp if any(_is_tensor(array) for array in arrays.values()) else np
+
+
+def _is_tensor(array: Any) -> bool:
+    # What most are is told faster than TensorFlow tells what they are not.
+    return not isinstance(array, np.ndarray) and tf.is_tensor(array)

@@ -12,6 +12,7 @@ from cinnflow.arguments import whole_number
 from cinnflow.networks.act_norm import ActNorm
 from cinnflow.networks.affine_coupling import AffineCoupling
 from cinnflow.networks.bijection import Bijection
+from cinnflow.networks.coupling import Coupling
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.networks.permutation import FixedPermutation, LearnablePermutation
 from cinnflow.networks.spline_coupling import SplineCoupling
@@ -125,21 +126,21 @@ class InvertibleNetwork(Bijection):
             condition_shape = (*x_shape[:-1], 1 + (condition_shape[-1] if condition_shape is not None else 0))
         for bijection in self.bijections:
             bijection.build(x_shape, condition_shape)
-        self.condition_dim = 0 if condition_shape is None else condition_shape[-1]
         if self.act_norm_init is not None:
             self.initialize_act_norm(self.act_norm_init)
 
     def initialize_act_norm(self, x: np.ndarray) -> None:
         """Sets each act norm such that these vectors (n, num_params) leave it with mean 0 and standard deviation 1.
 
-        For a network that is not trained yet: its couplings are the identity whatever the condition is.
+        For a network that is not trained yet: its couplings are the identity, and are left out.
         """
-        condition = np.zeros((1, self.condition_dim), self.compute_dtype) if self.condition_dim else None
         x = np.asarray(x, self.compute_dtype)
         for bijection in self.bijections:
+            if isinstance(bijection, Coupling):
+                continue
             if isinstance(bijection, ActNorm):
                 bijection.initialize(x)
-            x = ops.convert_to_numpy(bijection(x, condition)[0])
+            x = ops.convert_to_numpy(bijection(x)[0])
 
     def forward(self, x, condition=None, training: bool = False):
         if self.use_soft_flow:
