@@ -64,7 +64,7 @@ def _seconds_online(trainer: cf.Trainer, updates: int) -> float:
 
 def quickstart() -> dict[str, float]:
     posterior = default_posterior()
-    cf.Trainer(posterior, model()).train_online(epochs=7, iterations_per_epoch=UPDATES // 7, batch_size=BATCH)
+    cf.Trainer(posterior, model()).train_online(epochs=1, iterations_per_epoch=UPDATES, batch_size=BATCH)
     trained = since_start()
     return {"seconds": trained, "updates": UPDATES, **divergence(posterior.log_prob)}
 
