@@ -60,16 +60,14 @@ def main() -> None:
     for task in args.tasks:
         print(f"\n{task}: medians of {args.repeats}", flush=True)
         print(table(measure(task, TASKS[task], args.repeats)).to_markdown(index=False), flush=True)
-    for product, computes in {
-        "a large matrix product": matrix_product_rate(),
-        "its deep set's own products, one after the other,": layer_product_rate(),
-    }.items():
-        print(
-            f"\nAt the speed of {product} here, {computes / 1e9:.0f} GFLOP/s, the tutorial's network would take "
-            f"{computes / floor.operations(32):.0f} updates of 32 a second, pass over 100,000 simulations "
-            f"{computes / floor.operations(100_000):.2f} times a second, and draw "
-            f"{computes / floor.draw_operations():.3g} times a second."
-        )
+    computes, of_layers = matrix_product_rate(), layer_product_rate()
+    print(
+        f"\nAt the speed of a large matrix product here, {computes / 1e9:.0f} GFLOP/s, the tutorial's network would "
+        f"take {computes / floor.operations(32):.0f} updates of 32 a second, pass over 100,000 simulations "
+        f"{computes / floor.operations(100_000):.2f} times a second, and draw {computes / floor.draw_operations():.3g} "
+        f"times a second. At that of its deep set's own products, {of_layers / 1e9:.0f} GFLOP/s, it would take "
+        f"{of_layers / floor.operations(32):.0f} updates."
+    )
 
 
 def matrix_product_rate() -> float:
@@ -80,12 +78,12 @@ def matrix_product_rate() -> float:
     return floor.rate(lambda: tf.matmul(matrix, matrix).numpy(), 2 * 2048**3)
 
 
-def layer_product_rate(layers: int = 1000) -> float:
-    """The same of what the deep set multiplies: as small as that, the cores lose time as they share it out and wait for
-    each other, the more the further they lie apart."""
+def layer_product_rate() -> float:
+    """The same of the deep set's products, one after the other: the cores lose time as they share each of them out and
+    wait for each other, the more the further they lie apart."""
     import tensorflow as tf
 
-    rows, units = 32 * floor.ELEMENTS, 64
+    rows, units, layers = 32 * floor.ELEMENTS, 64, 1000
     kernel = tf.random.stateless_normal((units, units), seed=(0, 0)) / units**0.5
 
     @tf.function(jit_compile=True)

@@ -180,9 +180,11 @@ def test_extreme_values_never_give_nan(design, x, condition):
 EXTREME: dict[str, InvertibleNetwork] = {}
 
 
-def test_act_norm_starts_from_what_reaches_each_layer():
+@pytest.mark.parametrize("design", ["affine", "spline"])
+def test_act_norm_starts_from_what_reaches_each_layer(design):
     data = np.random.default_rng(0).normal([5.0, -300.0, 0.01], [2.0, 100.0, 1e-3], size=(500, 3))
-    net = InvertibleNetwork(3, 3, coupling_settings=SMALL, permutation="learnable", act_norm_init=data, dtype="float64")
+    settings = {"permutation": "learnable", "act_norm_init": data, "dtype": "float64"}
+    net = InvertibleNetwork(3, 3, design, SMALL, **settings)
     net.build((None, 3), (None, 2))
     x, condition = data, np.zeros((1, 2))
     for bijection in net.bijections:

@@ -9,7 +9,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import tensorflow as tf
 
 from cinnflow import config
@@ -29,6 +28,7 @@ from cinnflow.training.batches import (
 from cinnflow.training.compiled_updates import Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
+from cinnflow.training.held_out import count_held_out, held_apart
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
 from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
@@ -203,7 +203,7 @@ class Trainer:
                 for arrays in coming:
                     arrays = {name: array[:sim_per_round] for name, array in arrays.items()}
                     if validation_sims is None:
-                        arrays, held_out = self._apart(arrays, _part(share, arrays))
+                        arrays, held_out = held_apart(arrays, count_held_out(arrays, share), self._seed("validation"))
                         held_back.append(held_out)
                         validation = pad_and_stack(held_back)
                     simulations.append(arrays)
@@ -243,8 +243,9 @@ class Trainer:
         if isinstance(validation_sims, Mapping) or validation_sims == 0:
             validation = self._validation(validation_sims)
         else:
-            number = _part(settings.validation_share, arrays) if validation_sims is None else validation_sims
-            arrays, validation = self._apart(arrays, number)
+            share = settings.validation_share
+            number = count_held_out(arrays, share) if validation_sims is None else validation_sims
+            arrays, validation = held_apart(arrays, number, self._seed("validation"))
         return self._train_in_memory(arrays, settings, validation)
 
     def train_on(
@@ -377,26 +378,7 @@ class Trainer:
         batches = self._model_batches(ahead, self._seed("validation"), count, batch_size)
         return {name: array[:count] for name, array in self._arrangement.together(batches).items()}
 
-    def _apart(self, arrays: Arrays, number: int) -> tuple[Arrays, Arrays]:
-        """Simulations to train on, and this number of others for validation, drawn at random."""
-        count = len(arrays["parameters"])
-        if number >= count:
-            raise ValueError(
-                f"validation_sims={number} of {count} simulations leaves none to train on: give more simulations, or a "
-                "smaller number"
-            )
-        order = np.random.default_rng(self._seed("validation")).permutation(count)
-        rest, held_out = (
-            {name: array[np.sort(rows)] for name, array in arrays.items()} for rows in (order[number:], order[:number])
-        )
-        return rest, held_out
-
     def _seed(self, purpose: str) -> int:
         """A seed for one purpose of the next training; no two trainings of one trainer share any."""
         stream = ("pilot", "validation", "batches").index(purpose)
         return child_seeds(self.seed, 3 * (self.trainings + 1))[3 * self.trainings + stream]
-
-
-def _part(share: float, arrays: Arrays) -> int:
-    """How many of these simulations are a share of them, one at least."""
-    return max(1, round(share * len(arrays["parameters"])))
