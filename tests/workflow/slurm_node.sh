@@ -15,6 +15,8 @@ refuse() {
   exit 1
 }
 
+# Processes are followed by their group, so that Slurm ends also those whose parent has gone: Snakemake waits for itself for
+# ever where SIGTERM comes while it sees to a failed job (a signal handler that takes a lock which its own thread holds).
 configure() {
   local node cpus memory
   node=$(hostname -s)
@@ -37,7 +39,7 @@ SlurmctldPidFile=$folder/slurmctld.pid
 SlurmdPidFile=$folder/slurmd.pid
 SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
