@@ -278,6 +278,23 @@ def test_configured_data_that_are_not_finite_are_refused(trained):
         trained.sample(configured, 5)
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"direct_conditions": None}, "takes summary_conditions and direct_conditions, got summary_conditions"),
+        ({"summary_conditions": None}, "takes summary_conditions and direct_conditions, got direct_conditions"),
+        ({"summary_conditions": np.zeros((3, 7, 1))}, r"summary_conditions take the shape \(data sets, 7, 2\)"),
+        ({"direct_conditions": np.zeros((3, 1))}, r"direct_conditions take the shape \(data sets, 2\), .* \(3, 1\)"),
+        ({"direct_conditions": np.zeros((2, 2))}, "the same number of data sets for each name"),
+        ({"summary_mask": np.ones((3, 6), bool)}, r"summary_mask take the shape \(data sets, 7\)"),
+    ],
+)
+def test_configured_data_unlike_those_in_training_are_refused(of_any_length, changed, says):
+    configured = {"summary_conditions": np.zeros((3, 7, 2)), "direct_conditions": np.zeros((3, 2)), **changed}
+    with pytest.raises(ValueError, match=says):
+        of_any_length.sample({name: array for name, array in configured.items() if array is not None}, 5)
+
+
 def test_mistakes_are_told():
     with pytest.raises(ValueError, match="seen no training data"):
         AmortizedPosterior(InvertibleNetwork(2)).sample(np.zeros((1, 3)), 5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cinnflow.inference.configurator import Configurator, conditions_of, is_configured
+from cinnflow.inference.configurator import Configurator, conditions_of
 
 RNG = np.random.default_rng(0)
 
@@ -88,12 +88,6 @@ def test_data_that_do_not_fit_are_refused_with_what_fits(given, message):
 def test_numbers_alone_need_no_summary_network():
     with pytest.raises(ValueError, match="leave the summary network out"):
         Configurator({"x": (), "y": ()})
-
-
-def test_configured_data_are_told_by_their_names():
-    assert is_configured({"summary_conditions": np.zeros((2, 3, 1))})
-    assert not is_configured({"summary_conditions": np.zeros((2, 3, 1)), "x": np.zeros(2)})
-    assert not is_configured(np.zeros(3))
 
 
 def test_an_array_alone_goes_by_the_one_name_that_there_is():

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.inference.configurator import Configurator, Data, check_finite, is_configured
+from cinnflow.inference.configurator import Configurator, Data
+from cinnflow.inference.configured import check_configured, is_configured
 from cinnflow.inference.drawing import draw
 from cinnflow.inference.errors import SummaryNetworkError
 from cinnflow.inference.input_scale import InputScale
@@ -297,8 +298,7 @@ class AmortizedPosterior(keras.Layer):
             raise ValueError("this posterior has seen no training data yet: train it, or load a trained one")
         configured = self.configure(data)
         if is_configured(data):
-            masks = {"summary_conditions": configured["summary_mask"]} if "summary_mask" in configured else {}
-            check_finite(configured, masks)
+            check_configured(configured, self._shapes)
         else:
             self.configurator.check(data)
         return configured

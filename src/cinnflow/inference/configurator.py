@@ -9,11 +9,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.experimental.numpy as tnp
 
+from cinnflow.inference.configured import check_finite, first_of
 from cinnflow.simulation.numbers import unmasked
 from cinnflow.simulation.padding import MASK
 
-CONFIGURED = ("parameters", "summary_conditions", "summary_mask", "direct_conditions")
-SEEN = ("summary_conditions", "direct_conditions")
 CONTEXTS = (
     "prior_batchable_context",
     "prior_non_batchable_context",
@@ -28,11 +27,6 @@ def as_dict(data: Data, alone: str = "x") -> dict[str, np.ndarray]:
     """Data by name, as arrays, or tensors where they are some; an array alone gets the name `alone`."""
     named = data if isinstance(data, Mapping) else {alone: data}
     return {name: array if _is_tensor(array) else unmasked(array) for name, array in named.items()}
-
-
-def is_configured(data: Data) -> bool:
-    """Whether data are already what the networks take."""
-    return isinstance(data, Mapping) and bool(data) and set(data) <= set(CONFIGURED)
 
 
 def conditions_of(simulated: Mapping[str, Any]) -> Data:
@@ -57,61 +51,6 @@ def conditions_of(simulated: Mapping[str, Any]) -> Data:
         shared = "non_batchable" in key
         conditions |= {n: np.broadcast_to(a, (simulations, *a.shape)) if shared else a for n, a in named.items()}
     return conditions
-
-
-def checked(configured: Mapping[str, Any], num_params: int) -> dict[str, np.ndarray]:
-    """Configured simulations as arrays.
-
-    Args:
-        configured: parameters (simulations, num_params), and by the networks' names what they see.
-        num_params: number of parameters.
-
-    Raises:
-        ValueError: for names that no network takes, nothing that they see, or other shapes.
-    """
-    arrays = {name: np.asarray(array) for name, array in configured.items()}
-    if set(arrays) - set(CONFIGURED) or "parameters" not in arrays or not {*arrays} & {*SEEN}:
-        raise ValueError(
-            f"training takes parameters, and summary_conditions or direct_conditions; besides at most summary_mask; "
-            f"it got {', '.join(arrays) or 'nothing'}"
-        )
-    simulations = arrays["parameters"].shape[:1]
-    shapes = {
-        "parameters": ("simulations", str(num_params)),
-        "summary_conditions": ("simulations", "elements", "channels"),
-        "summary_mask": ("simulations", "elements"),
-        "direct_conditions": ("simulations", "entries"),
-    }
-    for name, array in arrays.items():
-        fits = array.ndim == len(shapes[name]) and array.shape[:1] == simulations
-        if not fits or (name == "parameters" and array.shape[1] != num_params):
-            raise ValueError(f"{name} take the shape ({', '.join(shapes[name])}), got {array.shape}")
-    return arrays
-
-
-def check_finite(arrays: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
-    """Checks data that a posterior is asked about.
-
-    Args:
-        arrays: data by name, first axis the data sets.
-        masks: for those of them that have one, which elements are there (data sets, elements).
-
-    Raises:
-        ValueError: for what is no number, or is not finite where something is there.
-    """
-    for name, array in arrays.items():
-        values = np.asarray(array)
-        if values.dtype.kind not in "biuf":
-            raise ValueError(f"data {name!r} take numbers, got {values.dtype}")
-        bad = ~np.isfinite(values)
-        if name in masks:
-            there = np.asarray(masks[name], dtype=bool)
-            bad &= there.reshape(*there.shape, *[1] * (bad.ndim - 2))
-        if bad.any():
-            raise ValueError(
-                f"data {name!r} hold values that are not finite in data set {_first(bad)}: leave it out, or say in a "
-                "mask which elements are there"
-            )
 
 
 class Configurator:
@@ -242,14 +181,14 @@ class Configurator:
         for name in (name for name in self.lengths if name in arrays):
             given = np.asarray(arrays[name])
             if (differs := given != counts).any():
-                first = _first(differs)
+                first = first_of(differs)
                 raise ValueError(
                     f"data {name!r} is {given[first]:g} in data set {first}, whose data are {counts[first]:g} long: "
                     "say in a mask which elements are there"
                 )
         if self.longest and (longer := counts > self.longest).any():
             raise ValueError(
-                f"data set {_first(longer)} is {counts[_first(longer)]:g} long, and those in training were at most "
+                f"data set {first_of(longer)} is {counts[first_of(longer)]:g} long, and those in training were at most "
                 f"{self.longest} long: train with longer ones"
             )
 
@@ -288,11 +227,6 @@ class Configurator:
     def get_config(self) -> dict[str, Any]:
         shapes = {name: list(shape) for name, shape in self.shapes.items()}
         return {"shapes": shapes, "summary": self.summary, "lengths": self.lengths, "longest": self.longest}
-
-
-def _first(found: np.ndarray) -> int:
-    """The first data set for which anything is true."""
-    return int(found.reshape(len(found), -1).any(axis=1).argmax())
 
 
 def _numpy_for(arrays: Mapping[str, Any]) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import Configurator, checked, conditions_of
+from cinnflow.inference.configurator import Configurator, conditions_of
+from cinnflow.inference.configured import checked
 from cinnflow.training.batches import Arrays, finite_rows, pad_and_stack
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_ahead import Simulated
