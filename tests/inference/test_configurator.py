@@ -166,3 +166,11 @@ def test_what_a_mask_leaves_out_may_be_nan_and_a_missing_name_is_told():
     np.testing.assert_array_equal(configured["summary_conditions"][..., 0], mask)
     with pytest.raises(ValueError, match="data take the names x, dose, got x"):
         configurator({"x": x})
+
+
+def test_data_without_a_summary_network_have_a_size_that_contexts_leave_alone_and_may_not_vary():
+    dose = {"x": np.zeros((3, 5)), "dose": np.ones(3)}
+    configurator = Configurator.from_data(dose, summary=False, varying=True)
+    assert configurator(dose)["direct_conditions"].shape == (3, 6)
+    with pytest.raises(ValueError, match="the number of elements of x varies, which takes a summary network"):
+        Configurator.from_data(np.zeros((3, 5)), np.zeros((3, 6)), summary=False)

@@ -368,14 +368,45 @@ def test_what_a_model_gives_is_checked():
         ({"parameters": theta}, "training takes parameters, and summary_conditions or direct_conditions"),
         ({"parameters": theta, "direct_conditions": x[:, 0, 0]}, r"direct_conditions take the shape .* got \(32,\)"),
         ({"parameters": theta, "summary_conditions": x[:, 0]}, r"summary_conditions take the shape .* got \(32, 2\)"),
+        ({"parameters": theta, "summary_conditions": x + 1j}, "summary_conditions take numbers, got complex128"),
+        ({"parameters": theta, "summary_conditions": x.astype(str)}, "summary_conditions take numbers, got <U"),
     ]:
         with pytest.raises(ValueError, match=says):
             Trainer(small(), configurator=lambda _, configured=configured: configured).train_offline(whole)
-    with pytest.raises(ValueError, match="validation_sims=32 of 32 simulations leaves none to train on"):
+    with pytest.raises(ValueError, match="32 of 32 simulations held back for validation leaves none to train on"):
         Trainer(small()).train_offline(whole, validation_sims=32)
     whole["sim_data"] = np.full_like(x, np.nan)
     with pytest.raises(TrainingError, match="none of the 32 simulations is finite: mend the simulator"):
         Trainer(small()).train_offline(whole)
+
+
+def test_what_a_mask_of_the_users_own_hides_may_be_nan(caplog):
+    def configured(missing):
+        simulations = simulate(64, np.random.default_rng(0))
+        there = np.arange(10) < np.random.default_rng(1).integers(1, 10, size=(64, 1))
+        x = np.where(there[..., None], simulations["sim_data"], missing)
+        return {"parameters": simulations["prior_draws"], "summary_conditions": x, "summary_mask": there}
+
+    histories, draws = [], []
+    for missing in (0.0, np.nan):
+        posterior, own = small(), configured(missing)
+        history = Trainer(posterior, configurator=lambda _, own=own: own).train_offline({}, 2, 16)
+        histories.append((history.table()["loss"], history.table()["validation_loss"]))
+        draws.append(posterior.sample(own, 5, seed=1))
+    assert "not finite" not in caplog.text
+    assert histories[0] == histories[1]
+    assert np.array_equal(*draws)
+
+
+def test_a_batch_may_have_no_elements_where_their_number_varies():
+    def model(count, rng):
+        theta = rng.standard_normal((count, 2))
+        return {"prior_draws": theta, "sim_data": theta[:, None] + rng.standard_normal((count, rng.integers(3), 2))}
+
+    posterior = small()
+    history = Trainer(posterior, model).train_online(1, 4, 8)
+    assert np.isfinite(history.epochs[0].loss)
+    assert np.isfinite(posterior.sample(np.zeros((1, 0, 2)), 10, seed=1)).all()
 
 
 @pytest.mark.parametrize("adapted", [False, True])

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cinnflow.arguments import whole_number
 from cinnflow.inference.configurator import Configurator, Data
-from cinnflow.inference.configured import check_configured, is_configured
+from cinnflow.inference.configured import check_configured, is_configured, zero_where_missing
 from cinnflow.inference.drawing import draw
 from cinnflow.inference.errors import SummaryNetworkError
 from cinnflow.inference.input_scale import InputScale
@@ -233,8 +234,10 @@ class AmortizedPosterior(keras.Layer):
             Draws (data sets, n_samples, parameters), on the parameters' own scale and within their bounds.
 
         Raises:
-            ValueError: for data of other names or shapes, that are not finite, or whose lengths contradict each other.
+            ValueError: for data of other names or shapes, that are not finite, or whose lengths contradict each other;
+                for a number of draws below 1.
         """
+        n_samples = whole_number("n_samples", n_samples)
         condition = self._in_parts(self._condition_of, data)
         return draw(self._invert, self._invert_compiled, condition, n_samples, len(self.names), seed)
 
@@ -299,8 +302,8 @@ class AmortizedPosterior(keras.Layer):
         configured = self.configure(data)
         if is_configured(data):
             check_configured(configured, self._shapes)
-        else:
-            self.configurator.check(data)
+            return zero_where_missing(configured)
+        self.configurator.check(data)
         return configured
 
     @tf.function(autograph=False, reduce_retracing=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ class Configurator:
         longest: the most elements that a data set of the training data could have, where that was declared.
 
     Raises:
-        ValueError: where a summary network gets numbers alone.
+        ValueError: where a summary network gets numbers alone, or what varies in size would go to none.
     """
 
     def __init__(
@@ -85,6 +86,9 @@ class Configurator:
         self.summary = summary
         self.lengths = list(lengths)
         self.longest = longest
+        varying = sorted(name for name, shape in self.shapes.items() if None in shape)
+        if varying and not summary:
+            raise ValueError(f"the number of elements of {', '.join(varying)} varies, which takes a summary network")
         firsts = [shape[:1] for shape in self.shapes.values() if shape] if summary else []
         first = (None,) if (None,) in firsts else next(iter(firsts), None)
         self.to_summary = [name for name, shape in self.shapes.items() if shape and shape[:1] == first]
@@ -108,7 +112,7 @@ class Configurator:
         arrays = [as_dict(batch) for batch in batches]
         shapes = {name: array.shape[1:] for name, array in arrays[0].items() if name != MASK}
         elements = arrays[0][MASK].shape[1:] if MASK in arrays[0] else None
-        if varying and elements is None:
+        if varying and summary and elements is None:
             elements = next((shape[:1] for shape in shapes.values() if shape), None)
         for name, shape in shapes.items():
             if shape and (shape[:1] == elements or len({batch[name].shape[1] for batch in arrays}) > 1):
@@ -155,7 +159,9 @@ class Configurator:
         xp = _numpy_for(arrays)
         configured = {}
         if self.to_summary:
-            flat = [xp.reshape(arrays[name], (*arrays[name].shape[:2], -1)) for name in self.to_summary]
+            # Counted, since -1 is no number of channels where a batch has no elements.
+            channels = {name: math.prod(self.shapes[name][1:]) for name in self.to_summary}
+            flat = [xp.reshape(arrays[name], (*arrays[name].shape[:2], channels[name])) for name in self.to_summary]
             stacked = xp.concatenate(flat, axis=-1)
             if MASK in arrays:
                 there = configured["summary_mask"] = xp.asarray(arrays[MASK], dtype=bool)

@@ -43,7 +43,23 @@ def checked(configured: Mapping[str, Any], num_params: int) -> dict[str, np.ndar
         fits = array.ndim == len(shapes[name]) and array.shape[:1] == simulations
         if not fits or (name == "parameters" and array.shape[1] != num_params):
             raise ValueError(f"{name} take the shape ({', '.join(shapes[name])}), got {array.shape}")
-    return arrays
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name} take numbers, got {array.dtype}")
+    return zero_where_missing(arrays)
+
+
+def zero_where_missing(configured: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same arrays, zero where the mask says that nothing is: NaN may stand there.
+
+    Raises:
+        ValueError: for a mask of other elements.
+    """
+    if not {"summary_conditions", "summary_mask"} <= set(configured):
+        return configured
+    conditions, mask = configured["summary_conditions"], configured["summary_mask"]
+    if mask.shape != conditions.shape[:2]:
+        raise ValueError(f"summary_mask take the shape {conditions.shape[:2]} of summary_conditions, got {mask.shape}")
+    return {**configured, "summary_conditions": np.where(mask.astype(bool)[..., None], conditions, 0)}
 
 
 def check_configured(arrays: Mapping[str, np.ndarray], trained: Mapping[str, Sequence[int | None]]) -> None:

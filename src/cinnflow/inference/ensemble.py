@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import logsumexp
 
+from cinnflow.arguments import whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Data
 
@@ -58,7 +59,11 @@ class Ensemble:
 
         Returns:
             Draws (data sets, n_samples, parameters), on the parameters' own scale and within their bounds.
+
+        Raises:
+            ValueError: for a number of draws below 1, and as a member does.
         """
+        n_samples = whole_number("n_samples", n_samples)
         seeds = np.random.SeedSequence(seed).spawn(len(self.members) + 1)
         rng = np.random.default_rng(seeds[-1])
         # Which members give one draw more is random, or the first would weigh more where draws are few.

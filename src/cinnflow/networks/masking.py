@@ -32,5 +32,6 @@ def masked_mean(x, mask):
 def element_count(x, mask):
     """Number of elements (n, 1) that are there."""
     if mask is None:
-        return ops.zeros_like(x[:, 0, :1]) + ops.cast(ops.shape(x)[1], x.dtype)
+        # A sum, since a set of none has no first element.
+        return ops.sum(ops.zeros_like(x[:, :1, :1]), axis=1) + ops.cast(ops.shape(x)[1], x.dtype)
     return ops.sum(ops.cast(mask, x.dtype), axis=1)[:, None]

@@ -11,6 +11,7 @@ import numpy as np
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Configurator, conditions_of
 from cinnflow.inference.configured import checked
+from cinnflow.simulation.numbers import numbers
 from cinnflow.training.batches import Arrays, finite_rows, pad_and_stack
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_ahead import Simulated
@@ -66,7 +67,11 @@ class Arrangement:
             conditions = self._amortizer.configure(conditions_of(simulated))
             if simulated.get("prior_draws") is None:
                 raise ValueError(f"a model gives prior_draws and sim_data, this one gave {', '.join(simulated)}")
-            configured = {"parameters": np.asarray(simulated["prior_draws"], np.float64), **conditions}
+            try:
+                theta = numbers(simulated["prior_draws"])
+            except ValueError as error:
+                raise ValueError(f"prior_draws take numbers: {error}") from error
+            configured = {"parameters": theta, **conditions}
         arrays = checked(configured, len(self._amortizer.names))
         self._amortizer.transform.check(arrays["parameters"], self._amortizer.names)
         return arrays

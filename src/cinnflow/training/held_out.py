@@ -21,8 +21,8 @@ def held_apart(arrays: Arrays, number: int, seed: int) -> tuple[Arrays, Arrays]:
     count = len(arrays["parameters"])
     if number >= count:
         raise ValueError(
-            f"validation_sims={number} of {count} simulations leaves none to train on: give more simulations, or a "
-            "smaller number"
+            f"{number} of {count} simulations held back for validation leaves none to train on: give more simulations, "
+            "or a smaller validation_sims"
         )
     order = np.random.default_rng(seed).permutation(count)
     rest, held_out = (
