@@ -48,6 +48,14 @@ def test_check_tells_the_draws_of_a_narrow_prior_apart(study):
     assert "-0.99" in " ".join(rows["b"])
 
 
+def test_check_names_no_regime_where_nothing_could_be_simulated(study):
+    (study / "model.py").write_text(MODEL.replace("return theta + rng.normal(size=(3, 2))", "return 1 / 0"))
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    assert "ZeroDivisionError" in ended.stdout
+    assert "Training regime" not in ended.stdout
+
+
 def test_check_finds_chance_that_no_seed_fixes(study):
     (study / "model.py").write_text(
         MODEL.replace(

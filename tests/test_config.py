@@ -56,6 +56,7 @@ def test_the_configurations_of_the_project_are_right(path):
             "takes summary_loss with a summary network",
         ),
         ({"training": 3}, "training: got 3; takes keys with values: regime, epochs"),
+        ({"training": {"learning_rate": True}}, "training.learning_rate: got True; takes a valid number"),
         ({"network": {"summary": "deep_set"}}, "network.summary: got 'deep_set'; takes a type and its settings, like"),
         (
             {"network": {"inference": {"coupling": "interleaved", "num_coupling_layers": 1, "bins": 4}}},

@@ -67,7 +67,8 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
     console.print(
         f"{found.seconds:.3g} s a simulation: {simulations} take one core {duration(found.seconds * simulations)}"
     )
-    console.print(f"Training regime for that speed: {found.regime}; configured: {plan.study.training.regime}")
+    if found.shapes:
+        console.print(f"Training regime for that speed: {found.regime}; configured: {plan.study.training.regime}")
     return 1 if found.failures or problems else 0
 
 

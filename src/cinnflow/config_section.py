@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
@@ -22,7 +23,14 @@ class Section(BaseModel):
         return {key: value for key, value in section.items() if value is not None or key not in sections}
 
 
+def _no_truth_value(value: Any) -> Any:
+    """Python takes true for 1. Numbers as text are fine: 1e-3 is some, in YAML."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("float_type", "Input should be a valid number")
+    return value
+
+
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 Count = Annotated[int, Field(ge=0, strict=True)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+PositiveFloat = Annotated[float, Field(gt=0), BeforeValidator(_no_truth_value)]
+Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_truth_value)]

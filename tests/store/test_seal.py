@@ -231,6 +231,9 @@ def test_other_bytes_than_those_sealed_are_refused(store):
         with pytest.raises(StoreError, match="is not what was sealed") as raised:
             read_simulations(store.path.parent, [manifest])
         assert str(path) in str(raised.value)
+        path.unlink()
+        with pytest.raises(StoreError, match=r"is gone.*run snakemake once more"):
+            check_digests(store, manifest, description)
         path.write_bytes(content)
     check_digests(store, manifest, description)
 

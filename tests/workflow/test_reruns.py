@@ -246,6 +246,20 @@ def test_a_commit_record_is_deleted(study: Workflow) -> None:
     assert study.plan() == {}
 
 
+@pytest.mark.parametrize(
+    ("split", "result", "jobs"),
+    [
+        ("round-0", "fit/round-1/member-0/network.keras", {"simulate": 1, "train": 1}),
+        ("test", "draws/test.zarr/zarr.json", {"simulate": 1, "draws": 1}),
+    ],
+)
+def test_a_result_waits_for_a_batch_that_was_taken_back(study: Workflow, split: str, result: str, jobs: dict) -> None:
+    """The split is sealed already, so that nothing else but the record that is gone stands between them."""
+    (study.results / result).unlink()
+    (study.stores[0] / split / "status/c/1").unlink()
+    assert study.succeed(str(study.results.relative_to(study.folder) / result)) == jobs
+
+
 def test_a_result_is_deleted(study: Workflow) -> None:
     (study.results / "diagnostics/sbc.png").unlink()
     assert study.plan() == {"sbc": 1, "report": 1}

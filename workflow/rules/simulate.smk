@@ -86,6 +86,17 @@ def unsealed(wildcards):
     return [] if PLAN.manifest(wildcards.split) else PLAN.status_chunks(wildcards.split)
 
 
+def taken_back(splits, result):
+    """Commit records of sealed splits that are gone, as after a repair: a result that is yet to be made waits for them.
+
+    One that is there would be made anew behind batches whose bytes come out the same.
+    """
+    if Path(result).exists():
+        return []
+    sealed = [split for split in splits if PLAN.manifest(split)]
+    return [record for split in sealed for record in PLAN.status_chunks(split) if not record.exists()]
+
+
 def refused(wildcards):
     """Whether a sealed split holds more failures than the study now allows."""
     manifest = PLAN.manifest(wildcards.split)

@@ -2,6 +2,7 @@
 # online and replay read none, and simulate while they train.
 NETWORK = PLAN.study.network.model_dump()
 TRAINING = PLAN.study.training.model_dump(exclude={"ensemble"})
+FIT = f"{PLAN.folder}/fit/{{stage}}member-{{member}}/network.keras"
 # Networks as small as these gain little from more threads. Members train side by side, and half of the cores are left
 # for the next round's simulations.
 TRAINING_THREADS = max(1, min(4, workflow.cores // (2 * PLAN.study.training.ensemble)))
@@ -29,10 +30,11 @@ def learned_store(wildcards):
 rule train:
     input:
         manifests=lambda wildcards: [PLAN.manifest_path(split) for split in rounds_of(wildcards)],
+        records=lambda wildcards: taken_back(rounds_of(wildcards), FIT.format(**wildcards)),
         before=fit_before,
         region=lambda wildcards: region(learned_store(wildcards)),
     output:
-        fit=f"{PLAN.folder}/fit/{{stage}}member-{{member}}/network.keras",
+        fit=FIT,
         history=f"{PLAN.folder}/fit/{{stage}}member-{{member}}/history.csv",
     params:
         network=as_json(NETWORK),
@@ -82,13 +84,17 @@ if SIMULATIONS.stop_below is not None:
             "{STEP}.assess --fits {input.fits:q} --stop-below {params.stop_below} --gain {output.gain:q} 2> {log:q}"
 
 
+# The artifact's zarr.json, which holds a digest of the rest and is written last.
+DRAWS = f"{PLAN.folder}/draws/test.zarr/zarr.json"
+
+
 rule draws:
     input:
         manifest=PLAN.manifest_path("test"),
+        records=settled(lambda wildcards: taken_back(["test"], DRAWS)),
         fits=settled(lambda wildcards: PLAN.newest_fits),
     output:
-        # The artifact's zarr.json, which holds a digest of the rest and is written last.
-        f"{PLAN.folder}/draws/test.zarr/zarr.json",
+        DRAWS,
     params:
         # Their names too: back at an earlier setting of rounds or regime, its fit is older than these draws.
         fits=settled(lambda wildcards: [str(fit) for fit in PLAN.newest_fits]),

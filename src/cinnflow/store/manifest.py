@@ -120,6 +120,11 @@ def check_digests(store: Store, manifest: Manifest, description: Description) ->
 
 def changed_chunk(path: Path, manifest: Manifest) -> StoreError:
     """What is said of a chunk whose bytes are not those that were sealed."""
+    if not path.exists():
+        return StoreError(
+            f"{path} is gone. Where `cinnflow verify --repair` took it back, run snakemake once more, which runs its "
+            "batch again; else `cinnflow verify` names every such chunk, and --repair takes their batches back"
+        )
     return StoreError(
         f"{path} is not what was sealed: it is damaged, or its batch ran again and came out differently. "
         "`cinnflow verify` names every such chunk, and with --repair their batches run again; if what "
