@@ -2,6 +2,7 @@
 OBSERVATION = "Observation {observation}"  # category in Snakemake's own report
 OBSERVATIONS = f"{PLAN.folder}/observations"
 PRIOR_PREDICTIVE = 256  # simulations of the first round that stand for what the prior expects
+POSTERIOR_DRAWS = f"{OBSERVATIONS}/{{observation}}/draws.nc"
 PREDICTIVE_STORE = f"{OBSERVATIONS}/{{observation}}/{PLAN.predictive_store}"
 
 
@@ -12,10 +13,11 @@ def observation_file(wildcards):
 rule infer:
     input:
         manifest=PLAN.manifest_path(PLAN.prior_split),
+        records=lambda wildcards: taken_back([PLAN.prior_split], POSTERIOR_DRAWS.format(**wildcards)),
         fits=settled(lambda wildcards: PLAN.newest_fits),
         observation=observation_file,
     output:
-        draws=f"{OBSERVATIONS}/{{observation}}/draws.nc",
+        draws=POSTERIOR_DRAWS,
         table=f"{OBSERVATIONS}/{{observation}}/summary.csv",
     params:
         observation=observation_file,
