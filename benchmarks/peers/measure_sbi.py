@@ -24,15 +24,19 @@ from sbi.neural_nets.embedding_nets import FCEmbedding, PermutationInvariantEmbe
 
 IMPORTED = since_start()
 SIMULATIONS = 6400
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def inference(simulations: int = SIMULATIONS) -> NPE:
     embedding = PermutationInvariantEmbedding(
         FCEmbedding(PARAMETERS, output_dim=64, num_hiddens=64), trial_net_output_dim=64, output_dim=10
     )
-    prior = torch.distributions.MultivariateNormal(torch.zeros(PARAMETERS), torch.eye(PARAMETERS))
+    prior = torch.distributions.MultivariateNormal(
+        torch.zeros(PARAMETERS, device=DEVICE), torch.eye(PARAMETERS, device=DEVICE)
+    )
     theta, x = (torch.from_numpy(array) for array in simulate(simulations, np.random.default_rng(2026)))
-    return NPE(prior, density_estimator=posterior_nn("maf", embedding_net=embedding)).append_simulations(theta, x)
+    flow = posterior_nn("maf", embedding_net=embedding)
+    return NPE(prior, density_estimator=flow, device=DEVICE).append_simulations(theta, x)
 
 
 def _seconds_training(epochs: int, simulations: int = SIMULATIONS, batch: int = BATCH) -> float:
@@ -52,7 +56,7 @@ def draws() -> dict[str, float]:
     trained = inference()
     trained.train(training_batch_size=BATCH, max_num_epochs=1)
     posterior = trained.build_posterior()
-    x = torch.from_numpy(simulate(DATA_SETS, np.random.default_rng(1))[1])
+    x = torch.from_numpy(simulate(DATA_SETS, np.random.default_rng(1))[1]).to(DEVICE)
     draw = seconds(lambda: posterior.sample_batched((DRAWS,), x, show_progress_bars=False), repeats=1)
     return {"draws/s": DATA_SETS * DRAWS / draw}
 

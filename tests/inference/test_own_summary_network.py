@@ -101,6 +101,22 @@ def test_a_class_of_the_model_file_is_made_with_its_settings_and_all_of_it_is_tr
     assert np.any(posterior.summary_net.get_weights()[0] != before[0])
 
 
+@pytest.mark.parametrize(
+    "summary_net",
+    [
+        keras.Sequential([keras.layers.LSTM(4)]),
+        keras.Sequential([keras.layers.Bidirectional(keras.layers.GRU(4))]),
+        cf.TimeSeriesNetwork(4),
+    ],
+)
+def test_recurrent_layers_train_where_there_is_a_gpu(summary_net, monkeypatch):
+    posterior = cf.AmortizedPosterior(cf.InvertibleNetwork(2, 1), summary_net)
+    posterior.adapt(THETA, DATA)
+    # Keras would take cuDNN's own operation there, which XLA does not compile.
+    monkeypatch.setattr(sys.modules["keras.src.backend.tensorflow.rnn"], "_is_gpu_available", lambda: True)
+    cf.Trainer(posterior).train_offline({"prior_draws": THETA, "sim_data": DATA}, epochs=1, batch_size=10)
+
+
 def test_another_process_loads_it_with_the_model_file_and_is_told_so_without(model, tmp_path):
     posterior = trained(model)
     posterior.save(tmp_path / "network.keras")

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from cinnflow.networks.dense import Dense
 
+ON_CPU = pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU takes products as they are")
+
 
 def outputs_and_gradients(kind, x, **settings):
     layer = kind(5, activation="swish", kernel_initializer=keras.initializers.GlorotUniform(seed=1), **settings)
@@ -45,6 +47,7 @@ def products_in(x_shape):
     return sum(operation.type == "MatMul" for operation in graph.get_operations())
 
 
+@ON_CPU
 @pytest.mark.parametrize(
     ("shape", "transposed"),
     [((1000, 64), False), ((1024, 32), True), ((1024, 31), False), ((20_000, 64), True), ((None, 64), False)],
@@ -54,6 +57,7 @@ def test_it_transposes_from_a_thousand_rows_on(shape, transposed):
     assert products_in(shape) == (4 if transposed else 2)
 
 
+@ON_CPU
 def test_compiled_it_still_transposes():
     layer = Dense(5)
     layer.build((1024, 32))

@@ -21,6 +21,7 @@ from cinnflow.inference.mmd import squared_mmd_to_normal
 from cinnflow.inference.parameter_transform import ParameterTransform
 from cinnflow.inference.parts import ROWS_AT_ONCE, number_of, parts_of, rows_of
 from cinnflow.inference.standardization import Standardization
+from cinnflow.networks.arithmetic import use_repeatable_arithmetic
 from cinnflow.networks.invertible_network import InvertibleNetwork
 
 _FARTHEST = 1e4
@@ -63,6 +64,7 @@ class AmortizedPosterior(keras.Layer):
         configurator: Configurator | None = None,
         **kwargs,
     ):
+        use_repeatable_arithmetic()
         # Parameters and data arrive in double precision and are cast only once they are standardized.
         super().__init__(**{"autocast": False, **kwargs})
         if summary_loss_fun not in (None, "MMD"):
@@ -121,6 +123,10 @@ class AmortizedPosterior(keras.Layer):
         By calling it, which no layer of a user's own needs a method for.
         """
         summaries = self.summary_net(tf.zeros((2, *shape), self.compute_dtype))
+        for layer in self.summary_net._flatten_layers():
+            if getattr(layer, "use_cudnn", False):
+                # On a GPU, Keras's GRU or LSTM takes an operation that XLA does not compile, and no mask with gaps.
+                layer.use_cudnn = False
         found = tuple(getattr(summaries, "shape", ()))
         if len(found) != 2 or found[0] != 2:
             raise SummaryNetworkError(
