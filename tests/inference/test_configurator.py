@@ -69,7 +69,8 @@ def test_with_a_mask_the_number_of_elements_may_vary():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"x": np.zeros((2, 8))}, r"'x' take the shape \(data sets, 7\).*got \(2, 8\)"),
+        ({"x": np.zeros((2, 8))}, r"'x' take the shape \(data sets, 7\).*got \(2, 8\); .* had 7 elements each"),
+        ({"x": np.zeros((2, 7, 1))}, r"'x' take the shape \(data sets, 7\).*got \(2, 7, 1\)$"),
         ({"x": np.zeros(7)}, "one data set alone needs a first axis of length 1"),
         ({"x": np.zeros((2, 7)), "y": np.zeros(3)}, "same number of data sets"),
         ({"x": np.zeros((2, 7)), "y": np.zeros(2), "mask": np.ones((2, 6), bool)}, "mask"),

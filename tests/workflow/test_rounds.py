@@ -102,6 +102,12 @@ def test_a_lost_batch_runs_again_with_the_same_parameters(study: Workflow) -> No
     assert content(first) == before
 
 
+def test_a_region_waits_for_a_batch_that_was_taken_back(study: Workflow) -> None:
+    study.observation.write_text("0.4 -0.2\n")
+    (folder(study, "round-0") / "round-0/status/c/1").unlink()
+    assert study.succeed(FITS[1]) == Counter(simulate=3, truncate=1, propose=1, seal=1, train=1)
+
+
 def test_a_round_that_gains_enough_is_followed_by_another(study: Workflow) -> None:
     noted = (study.folder / FITS[1]).with_name("training.json")
     about = json.loads(noted.read_text())

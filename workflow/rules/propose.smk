@@ -55,6 +55,7 @@ if SIMULATIONS.truncated:
     rule truncate:
         input:
             manifest=PLAN.manifest_path("round-0"),
+            records=lambda wildcards: taken_back(["round-0"], proposal_path(store_named(wildcards.store))),
             fits=lambda wildcards: PLAN.fits(round_before(wildcards)),
             observation=PLAN.around,
         output:

@@ -225,9 +225,14 @@ class Configurator:
             )
             if tuple(array.shape) != expected or array.ndim == 0:
                 wanted = ", ".join(["data sets", *("elements" if size is None else str(size) for size in shape)])
+                hint = ""
+                if array.ndim == len(expected) - 1:
+                    hint = "; one data set alone needs a first axis of length 1"
+                elif name in self.to_summary and array.shape == (*expected[:1], *array.shape[1:2], *expected[2:]):
+                    hint = f"; the first simulations of training had {shape[0]} elements each: let sizes vary there"
                 raise ValueError(
                     f"data {name!r} take the shape ({wanted}), the same number of data sets for each name, got "
-                    f"{array.shape}; one data set alone needs a first axis of length 1"
+                    f"{array.shape}{hint}"
                 )
 
     def get_config(self) -> dict[str, Any]:

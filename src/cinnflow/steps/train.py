@@ -167,16 +167,20 @@ class _Watch:
     def __init__(self, name: str, epochs: int, history: Path) -> None:
         self._name, self._epochs, self._history = name, epochs, history
         self._next_line = self._next_figure = 0.0
+        self._compiled = False
 
     def follow(self, epoch: Epoch) -> None:
         """Tells of an epoch that is over."""
         now = time.monotonic()
         if now >= self._next_line:
             self._next_line = now + SAY_EVERY
+            # How long the first epoch took says nothing of the others.
+            left = f", at most {duration(epoch.seconds * (self._epochs - epoch.epoch))} left" if self._compiled else ""
             say(
                 f"training {self._name}: epoch {epoch.epoch} of {self._epochs}, loss {epoch.loss:.3f}, validation "
-                f"{epoch.validation_loss:.3f}, at most {duration(epoch.seconds * (self._epochs - epoch.epoch))} left"
+                f"{epoch.validation_loss:.3f}{left}"
             )
+        self._compiled = True
         if now >= self._next_figure:
             self.draw()
             end = time.monotonic()
