@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,12 +14,12 @@ from cinnflow.arguments import whole_number
 from cinnflow.inference.configurator import Configurator, Data
 from cinnflow.inference.configured import check_configured, is_configured, zero_where_missing
 from cinnflow.inference.drawing import draw
-from cinnflow.inference.errors import SummaryNetworkError
 from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
 from cinnflow.inference.parameter_transform import ParameterTransform
 from cinnflow.inference.parts import ROWS_AT_ONCE, number_of, parts_of, rows_of
 from cinnflow.inference.standardization import Standardization
+from cinnflow.inference.summary_network import create_weights, summarize
 from cinnflow.networks.arithmetic import use_repeatable_arithmetic
 from cinnflow.networks.invertible_network import InvertibleNetwork
 
@@ -106,7 +105,8 @@ class AmortizedPosterior(keras.Layer):
             shape = shapes["summary_conditions"]
             self.summary_scale = InputScale(shape[-1])
             self.summary_scale.build()
-            condition_dim += self._build_summary_net((*shape[1:-1], self.summary_scale.output_channels))
+            shape = (*shape[1:-1], self.summary_scale.output_channels)
+            condition_dim += create_weights(self.summary_net, shape, self.compute_dtype)
         if "direct_conditions" in shapes:
             self.direct_scale = InputScale(shapes["direct_conditions"][-1])
             self.direct_scale.build()
@@ -116,24 +116,6 @@ class AmortizedPosterior(keras.Layer):
             condition_shape = (None, condition_dim) if condition_dim else None
             self.inference_net.build((None, self.inference_net.num_params), condition_shape)
         self._shapes = {name: list(shape) for name, shape in shapes.items()}
-
-    def _build_summary_net(self, shape: tuple[int, ...]) -> int:
-        """Creates the summary network's weights for data sets of this shape, and returns the number of summaries.
-
-        By calling it, which no layer of a user's own needs a method for.
-        """
-        summaries = self.summary_net(tf.zeros((2, *shape), self.compute_dtype))
-        for layer in self.summary_net._flatten_layers():
-            if getattr(layer, "use_cudnn", False):
-                # On a GPU, Keras's GRU or LSTM takes an operation that XLA does not compile, and no mask with gaps.
-                layer.use_cudnn = False
-        found = tuple(getattr(summaries, "shape", ()))
-        if len(found) != 2 or found[0] != 2:
-            raise SummaryNetworkError(
-                f"the summary network {type(self.summary_net).__name__} takes data sets of shape {shape} and must give "
-                f"summaries of shape (data sets, summaries): for two data sets it gave {found or summaries!r}"
-            )
-        return found[1]
 
     def adapt(self, theta: np.ndarray, data: Data) -> None:
         """Takes the data's layout and all means and standard deviations from training data.
@@ -203,14 +185,7 @@ class AmortizedPosterior(keras.Layer):
 
     def summarize(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The learned summaries (data sets, summary_dim) of prepared data."""
-        given = {"mask": prepared["summary_mask"]} if "summary_mask" in prepared else {}
-        if given and "mask" not in inspect.signature(self.summary_net.call).parameters:
-            raise SummaryNetworkError(
-                f"the summary network {type(self.summary_net).__name__} must take a mask, call(x, mask=None): the data "
-                "sets differ in size, or have values missing"
-            )
-        summaries = self.summary_net(prepared["summary_conditions"], training=training, **given)
-        return tf.cast(summaries, self.compute_dtype)
+        return tf.cast(summarize(self.summary_net, prepared, training), self.compute_dtype)
 
     def compute_loss(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """The mean of −log q(θ | data) over prepared data (), on the parameters' own scale, plus the summary loss."""
