@@ -26,6 +26,14 @@ def test_there_and_back():
     np.testing.assert_allclose(transform.inverse(transform.forward(theta)[0]), theta, rtol=1e-12, atol=1e-12)
 
 
+def test_tensors_of_single_precision_are_taken():
+    transform, theta = ParameterTransform(LOWER, UPPER), inside().astype(np.float32)
+    for taken in (theta, tf.constant(theta)):
+        u, log_det = tf.function(transform.forward)(taken)
+        assert u.dtype == log_det.dtype == tf.float64
+        np.testing.assert_allclose(transform.inverse(tf.cast(u, tf.float32)), theta, rtol=1e-5, atol=1e-5)
+
+
 def test_log_determinant_is_that_of_the_autograd_jacobian():
     transform, theta = ParameterTransform(LOWER, UPPER), tf.constant(inside())
     with tf.GradientTape() as tape:

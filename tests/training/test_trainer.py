@@ -267,7 +267,9 @@ def test_data_sets_may_be_as_long_as_those_of_a_later_training():
 
 def test_a_configurator_of_the_user_decides_what_the_networks_see():
     def averages(simulated):
-        return {"parameters": simulated["prior_draws"], "direct_conditions": simulated["sim_data"].mean(axis=1)}
+        # In single precision, as configurators written for BayesFlow give them.
+        theta, means = simulated["prior_draws"], simulated["sim_data"].mean(axis=1)
+        return {"parameters": theta.astype(np.float32), "direct_conditions": means.astype(np.float32)}
 
     posterior = small(summary=False)
     Trainer(posterior, simulate, configurator=averages, default_lr=5e-3).train_online(2, 120, 32)

@@ -50,7 +50,7 @@ class ParameterTransform:
 
     def inside(self, theta) -> tf.Tensor:
         """Whether each vector theta (..., parameters) lies within the bounds -> (...,)."""
-        theta = tf.convert_to_tensor(theta, tf.float64)
+        theta = _double(theta)
         return tf.reduce_all((theta >= self.lower) & (theta <= self.upper), axis=-1)
 
     def check(self, theta: np.ndarray, names: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ class ParameterTransform:
 
     def forward(self, theta) -> tuple[tf.Tensor, tf.Tensor]:
         """θ (..., parameters) within the bounds -> u (..., parameters) and log |det du/dθ| (...,)."""
-        theta = tf.convert_to_tensor(theta, tf.float64)
+        theta = _double(theta)
         log_above = tf.math.log(tf.where(self._has_lower, tf.maximum(theta - self._a, self._closest), 1.0))
         log_below = tf.math.log(tf.where(self._has_upper, tf.maximum(self._b - theta, self._closest), 1.0))
         u = tf.where(self._has_lower | self._has_upper, log_above - log_below, theta)
@@ -83,7 +83,7 @@ class ParameterTransform:
 
     def inverse(self, u) -> tf.Tensor:
         """u (..., parameters) -> θ (..., parameters) within the bounds."""
-        u = tf.convert_to_tensor(u, tf.float64)
+        u = _double(u)
         # Beyond ±700 the exponential would overflow.
         scale = tf.exp(tf.clip_by_value(u, -700.0, 700.0))
         both = self._a + (self._b - self._a) * tf.sigmoid(u)
@@ -93,3 +93,8 @@ class ParameterTransform:
             tf.where(self._has_upper, self._b - 1.0 / scale, u),
         )
         return tf.clip_by_value(theta, self.lower, self.upper)
+
+
+def _double(x) -> tf.Tensor:
+    """Numbers or a tensor in double precision; a tensor of another precision does not become one by conversion."""
+    return tf.cast(x, tf.float64) if tf.is_tensor(x) else tf.convert_to_tensor(x, tf.float64)
