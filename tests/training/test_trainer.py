@@ -442,6 +442,15 @@ def test_simulations_that_share_a_context_may_differ_in_size_from_those_for_vali
     assert posterior.sample(sized(9, 2)["sim_data"], 10).shape == (64, 10, 2)
 
 
+def test_names_of_the_prior_in_another_order_are_refused():
+    model = cf.GenerativeModel(cf.Prior(lambda rng: rng.normal(size=2), names=["a", "b"]), cf.Simulator(np.add))
+    for names in (["a", "b"], ["alpha", "beta"], None):
+        Trainer(AmortizedPosterior(InvertibleNetwork(2, 2), names=names), model)
+    for names in (["b", "a"], ["b", "c"], ["c", "a"]):
+        with pytest.raises(ValueError, match=r"the prior draws a, b: give the posterior names=prior\.names"):
+            Trainer(AmortizedPosterior(InvertibleNetwork(2, 2), names=names), model)
+
+
 def test_regimes_that_simulate_take_a_generative_model():
     with pytest.raises(ValueError, match="give the Trainer a generative_model"):
         Trainer(small()).train_online(1, 1, 8)

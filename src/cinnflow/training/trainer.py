@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from cinnflow import config
 from cinnflow.arguments import positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks.mlp import child_seeds
+from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.training.arguments import settings_of
 from cinnflow.training.arrangement import Arrangement
 from cinnflow.training.batches import (
@@ -64,6 +65,9 @@ class Trainer:
         seed: seed of simulations, order of batches and validation split.
         on_start: called before the first update of each training, when the posterior has its weights.
 
+    Raises:
+        ValueError: where the posterior has the prior's names in another order, or for a number that is none.
+
     Reference:
         Radev et al. (2020), BayesFlow, arXiv:2003.06281.
     """
@@ -81,6 +85,8 @@ class Trainer:
         seed: int = 0,
         on_start: Callable[[], None] | None = None,
     ) -> None:
+        if isinstance(generative_model, GenerativeModel):
+            _check_order(amortizer.names, generative_model.prior.names)
         self.amortizer = amortizer
         self.generative_model = generative_model
         self.configurator = configurator
@@ -382,3 +388,13 @@ class Trainer:
         """A seed for one purpose of the next training; no two trainings of one trainer share any."""
         stream = ("pilot", "validation", "batches").index(purpose)
         return child_seeds(self.seed, 3 * (self.trainings + 1))[3 * self.trainings + stream]
+
+
+def _check_order(names: Sequence[str], drawn: Sequence[str]) -> None:
+    """Refuses a posterior that calls one parameter by another's name; names of its own, such as labels, it may have."""
+    for name, place in zip(drawn, names, strict=False):
+        if name != place and name in names:
+            raise ValueError(
+                f"the posterior's names are {', '.join(names)}, and the prior draws {', '.join(drawn)}: give the "
+                "posterior names=prior.names, in the prior's order"
+            )
