@@ -304,3 +304,11 @@ def test_mistakes_are_told():
         AmortizedPosterior(InvertibleNetwork(2), lower=[0.0, 0.0, 0.0])
     with pytest.raises(ValueError, match=r"theta takes .* shape \(40, 3\), .* got \(3,\)"):
         posterior().log_prob(THETA[0], DATA)
+
+
+def test_networks_that_are_none_are_refused():
+    with pytest.raises(TypeError, match="inference_net takes an InvertibleNetwork, got <DeepSet"):
+        AmortizedPosterior(DeepSet(), InvertibleNetwork(2))
+    for network in (DeepSet, np.mean):
+        with pytest.raises(TypeError, match="summary_net takes a Keras layer, or None, got"):
+            AmortizedPosterior(InvertibleNetwork(2), network)

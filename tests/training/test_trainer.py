@@ -14,6 +14,7 @@ from conjugate_gaussian import exact_log_prob, simulate
 import cinnflow as cf
 from cinnflow import config
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.inference.ensemble import Ensemble
 from cinnflow.networks import DeepSet, InvertibleNetwork
 from cinnflow.training.batches import InMemoryBatches
 from cinnflow.training.defaults import complete_training
@@ -359,6 +360,7 @@ def test_what_a_model_gives_is_checked():
     whole = simulate(32, np.random.default_rng(0))
     theta, x = whole["prior_draws"], whole["sim_data"]
     for simulations, says in [
+        ((theta, x), "a model gives a dict of prior_draws and sim_data, this one gave tuple"),
         ({"prior_draws": theta}, "a model gives prior_draws and sim_data, this one gave prior_draws"),
         ({"sim_data": x}, "a model gives prior_draws and sim_data, this one gave sim_data"),
         ({"prior_draws": theta[:, :1], "sim_data": x}, r"parameters take the shape \(simulations, 2\), got \(32, 1\)"),
@@ -454,6 +456,15 @@ def test_names_of_the_prior_in_another_order_are_refused():
 def test_regimes_that_simulate_take_a_generative_model():
     with pytest.raises(ValueError, match="give the Trainer a generative_model"):
         Trainer(small()).train_online(1, 1, 8)
+    program = cf.ExternalSimulator(["true", "{params}", "{seed}", "{out}"], out="x.csv")
+    model = cf.GenerativeModel(cf.Prior(lambda rng: rng.normal(size=2)), program)
+    with pytest.raises(TrainingError, match="an external program runs in the workflow"):
+        Trainer(small(), model).train_online(1, 1, 8)
+
+
+def test_an_ensemble_is_not_trained():
+    with pytest.raises(TypeError, match=r"got Ensemble: to go on from a file, AmortizedPosterior\.load"):
+        Trainer(Ensemble([small()]))
 
 
 def test_contexts_reach_the_networks_by_themselves():

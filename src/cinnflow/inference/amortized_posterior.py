@@ -45,6 +45,7 @@ class AmortizedPosterior(keras.Layer):
         configurator: how raw data are arranged for the networks; taken from the first data seen when None.
 
     Raises:
+        TypeError: for networks that are none.
         ValueError: where names or bounds are not those of `inference_net.num_params` parameters.
 
     Reference:
@@ -66,6 +67,10 @@ class AmortizedPosterior(keras.Layer):
         use_repeatable_arithmetic()
         # Parameters and data arrive in double precision and are cast only once they are standardized.
         super().__init__(**{"autocast": False, **kwargs})
+        if not isinstance(inference_net, InvertibleNetwork):
+            raise TypeError(f"inference_net takes an InvertibleNetwork, got {inference_net!r}")
+        if summary_net is not None and not isinstance(summary_net, keras.Layer):
+            raise TypeError(f"summary_net takes a Keras layer, or None, got {summary_net!r}")
         if summary_loss_fun not in (None, "MMD"):
             raise ValueError(f'summary_loss_fun takes "MMD" or None, got {summary_loss_fun!r}')
         self.inference_net = inference_net

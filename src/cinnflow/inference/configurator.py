@@ -39,6 +39,8 @@ def conditions_of(simulated: Mapping[str, Any]) -> Data:
     Raises:
         ValueError: where there are no data, or two of them have the same name.
     """
+    if not isinstance(simulated, Mapping):
+        raise ValueError(f"a model gives a dict of prior_draws and sim_data, this one gave {type(simulated).__name__}")
     if simulated.get("sim_data") is None:
         raise ValueError(f"a model gives prior_draws and sim_data, this one gave {', '.join(simulated) or 'nothing'}")
     contexts = {key: as_dict(simulated[key], key) for key in CONTEXTS if simulated.get(key) is not None}

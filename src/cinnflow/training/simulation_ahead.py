@@ -18,6 +18,7 @@ import numpy as np
 
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.seeds import seed_global_generators
+from cinnflow.simulation.simulator import Simulator
 from cinnflow.training.errors import TrainingError
 
 Model = Callable[[int, np.random.Generator], Mapping[str, Any]]
@@ -121,7 +122,8 @@ def _checked(simulate: Callable[[], Simulated]) -> Simulated:
 
 def default_workers(model: Model) -> int:
     """As many processes as there are cores for a Python function of one parameter vector; none for anything else."""
-    one_by_one = isinstance(model, GenerativeModel) and not model.simulator.batched
+    simulator = model.simulator if isinstance(model, GenerativeModel) else None
+    one_by_one = isinstance(simulator, Simulator) and not simulator.batched
     return len(os.sched_getaffinity(0)) if one_by_one and hasattr(os, "sched_getaffinity") else 0
 
 

@@ -66,6 +66,7 @@ class Trainer:
         on_start: called before the first update of each training, when the posterior has its weights.
 
     Raises:
+        TypeError: for an amortizer that is none, such as the ensemble that `load_posterior` gives.
         ValueError: where the posterior has the prior's names in another order, or for a number that is none.
 
     Reference:
@@ -85,6 +86,11 @@ class Trainer:
         seed: int = 0,
         on_start: Callable[[], None] | None = None,
     ) -> None:
+        if not isinstance(amortizer, AmortizedPosterior):
+            raise TypeError(
+                f"amortizer takes an AmortizedPosterior, got {type(amortizer).__name__}: to go on from a file, "
+                "AmortizedPosterior.load(path)"
+            )
         if isinstance(generative_model, GenerativeModel):
             _check_order(amortizer.names, generative_model.prior.names)
         self.amortizer = amortizer
