@@ -359,12 +359,16 @@ def test_numbers_of_numpy_and_patience_without_end_are_taken():
 def test_what_a_model_gives_is_checked():
     whole = simulate(32, np.random.default_rng(0))
     theta, x = whole["prior_draws"], whole["sim_data"]
+    ragged = np.empty(32, object)
+    ragged[:] = [np.ones((n % 3, 2)) for n in range(32)]
     for simulations, says in [
         ((theta, x), "a model gives a dict of prior_draws and sim_data, this one gave tuple"),
         ({"prior_draws": theta}, "a model gives prior_draws and sim_data, this one gave prior_draws"),
         ({"sim_data": x}, "a model gives prior_draws and sim_data, this one gave sim_data"),
         ({"prior_draws": theta[:, :1], "sim_data": x}, r"parameters take the shape \(simulations, 2\), got \(32, 1\)"),
-        ({"prior_draws": theta[:9], "sim_data": x}, r"summary_conditions take the shape .* got \(32, 10, 2\)"),
+        ({"prior_draws": theta[:9], "sim_data": x}, "summary_conditions are of 32 simulations, and parameters of 9"),
+        ({"prior_draws": theta, "sim_data": [np.ones((n % 3, 2)) for n in range(32)]}, "'x' differ in size .* 'mask'"),
+        ({"prior_draws": theta, "sim_data": {"y": ragged}}, "'y' differ in size .* say in a boolean array 'mask'"),
     ]:
         with pytest.raises(ValueError, match=says):
             Trainer(small()).train_offline(simulations)

@@ -27,7 +27,27 @@ Data = np.ndarray | Mapping[str, np.ndarray]
 def as_dict(data: Data, alone: str = "x") -> dict[str, np.ndarray]:
     """Data by name, as arrays, or tensors where they are some; an array alone gets the name `alone`."""
     named = data if isinstance(data, Mapping) else {alone: data}
-    return {name: array if _is_tensor(array) else unmasked(array) for name, array in named.items()}
+    return {name: array if _is_tensor(array) else _of_one_size(name, array) for name, array in named.items()}
+
+
+def _of_one_size(name: str, value: Any) -> np.ndarray:
+    """Data as an array; NumPy makes none of data sets that differ in size, or one of objects.
+
+    Raises:
+        ValueError: for such data sets.
+    """
+    try:
+        array = unmasked(value)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        array = None
+    if array is None or (array.dtype.kind == "O" and any(np.ndim(part) for part in array.flat)):
+        raise ValueError(
+            f"data {name!r} differ in size from one data set to the next: fill them up to one size, and say in a "
+            f"boolean array {MASK!r} (data sets, elements) which elements are there"
+        )
+    return array
 
 
 def conditions_of(simulated: Mapping[str, Any]) -> Data:

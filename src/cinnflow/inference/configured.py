@@ -39,9 +39,14 @@ def checked(configured: Mapping[str, Any], num_params: int) -> dict[str, np.ndar
         "summary_mask": ("simulations", "elements"),
         "direct_conditions": ("simulations", "entries"),
     }
-    for name, array in arrays.items():
-        fits = array.ndim == len(shapes[name]) and array.shape[:1] == simulations
-        if not fits or (name == "parameters" and array.shape[1] != num_params):
+    for name in (name for name in shapes if name in arrays):  # parameters first
+        array = arrays[name]
+        if array.shape[:1] != simulations and array.ndim == len(shapes[name]):
+            raise ValueError(
+                f"{name} are of {len(array)} simulations, and parameters of {simulations[0]}: each takes one row for "
+                "each simulation"
+            )
+        if array.ndim != len(shapes[name]) or (name == "parameters" and array.shape[1] != num_params):
             raise ValueError(f"{name} take the shape ({', '.join(shapes[name])}), got {array.shape}")
         if array.dtype.kind not in "biuf":
             raise ValueError(f"{name} take numbers, got {array.dtype}")
