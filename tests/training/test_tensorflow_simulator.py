@@ -122,6 +122,15 @@ def test_training_stops_where_no_simulation_is_finite():
         train(model(lambda theta, seed: simulate(theta, seed) * np.nan))
 
 
+def test_parameters_outside_the_bounds_are_refused_inside_too():
+    posterior = cf.AmortizedPosterior(cf.InvertibleNetwork(2, 2), names=["a", "b"], lower=0.0)
+    pilot = model()(100, np.random.default_rng(0))
+    posterior.adapt(np.abs(pilot["prior_draws"]), pilot["sim_data"].reshape(100, -1))
+    narrow = model(lambda theta, seed: tf.reshape(simulate(theta, seed), (theta.shape[0], -1)))
+    with pytest.raises(ValueError, match=r"parameter . is -.* in a simulation, .* bounds are 0 and inf"):
+        cf.Trainer(posterior, narrow).train_online(1, 2, 16)
+
+
 def test_what_cannot_go_inside_is_made_ahead():
     context = cf.ContextGenerator(batchable_context_fun=lambda rng: rng.uniform(0.5, 2.0))
     prior = cf.Prior(

@@ -42,7 +42,12 @@ class SimulationInside:
         return {"parameters": theta, "seed": np.tile(self._model.simulator.draw_seed(rng), (batch_size, 1))}
 
     def configure(self, drawn: Mapping[str, np.ndarray]) -> Arrays:
-        """Ahead: nothing to arrange yet."""
+        """Ahead: nothing to arrange yet.
+
+        Raises:
+            ValueError: for parameters outside the posterior's bounds.
+        """
+        self._posterior.transform.check(drawn["parameters"], self._posterior.names)
         return dict(drawn)
 
     def prepare(self, arrays: Arrays) -> dict[str, tf.Tensor]:
