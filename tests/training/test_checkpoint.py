@@ -74,7 +74,7 @@ def test_a_training_that_stopped_early_is_not_done_again(tmp_path, monkeypatch):
     assert identical(again, right)
 
 
-def test_a_checkpoint_is_of_one_training_alone(tmp_path, monkeypatch):
+def test_a_checkpoint_is_of_one_training_alone(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(Checkpoint, "due", True)
     with pytest.raises(Killed):
         train("offline", tmp_path, kill_after=1)
@@ -84,6 +84,7 @@ def test_a_checkpoint_is_of_one_training_alone(tmp_path, monkeypatch):
     with pytest.raises(Killed):
         train("offline", tmp_path, kill_after=2, default_lr=3e-3)
     assert Checkpoint(tmp_path / "training-0.npz", "another").read() == {}
+    assert "is of another training" in caplog.text
 
 
 def shifted(count, rng):

@@ -455,6 +455,17 @@ def test_names_of_the_prior_in_another_order_are_refused():
     for names in (["b", "a"], ["b", "c"], ["c", "a"]):
         with pytest.raises(ValueError, match=r"the prior draws a, b: give the posterior names=prior\.names"):
             Trainer(AmortizedPosterior(InvertibleNetwork(2, 2), names=names), model)
+    # A configurator may choose from the prior's parameters, or put them in another order.
+    Trainer(AmortizedPosterior(InvertibleNetwork(2, 2), names=["b", "a"]), model, configurator=dict)
+
+
+def test_bounds_that_the_prior_declares_alone_are_told(caplog):
+    prior = cf.Prior(lambda rng: rng.uniform(size=2), names=["a", "b"], lower=[0, -np.inf], upper=1)
+    model = cf.GenerativeModel(prior, cf.Simulator(np.add))
+    Trainer(AmortizedPosterior(InvertibleNetwork(2, 2), lower=prior.lower, upper=prior.upper), model)
+    assert caplog.text == ""
+    Trainer(AmortizedPosterior(InvertibleNetwork(2, 2), names=["a", "b"], lower=prior.lower, upper=[1, np.inf]), model)
+    assert "bounds of b that the posterior does not have" in caplog.text
 
 
 def test_regimes_that_simulate_take_a_generative_model():

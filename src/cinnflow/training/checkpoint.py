@@ -81,7 +81,11 @@ class Checkpoint:
             found = {name: archive[name] for name in archive.files}
         key, start = str(found.pop(_KEY)), str(found.pop(_START))
         if key != self.key:
-            log.info("the checkpoint %s is of another training: this one starts anew", self.path)
+            log.warning(
+                "the checkpoint %s is of another training: this one starts anew, and takes its place. Several that are "
+                "to be gone on with take a folder each",
+                self.path,
+            )
             return {}
         if start != self.start:
             log.warning(

@@ -16,6 +16,7 @@ from cinnflow.arguments import positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.prior import Prior
 from cinnflow.training.arguments import settings_of
 from cinnflow.training.arrangement import Arrangement
 from cinnflow.training.batches import (
@@ -55,8 +56,8 @@ class Trainer:
             the regime's, as `training/defaults.py` says.
         history_path: a CSV file that is rewritten after each epoch, and begun anew by each training, a round among
             them; or None.
-        checkpoint_path: a folder for checkpoints, from which the same calls go on after they were killed, and where a
-            training that is over is not repeated; or None. They are never taken up by another training.
+        checkpoint_path: a folder of its own for checkpoints, from which the same calls go on after they were killed,
+            and where a training that is over is not repeated; or None. They are never taken up by another training.
         on_epoch: called after each epoch; or None.
         simulation_workers: processes that simulate ahead of training; 0 for a thread. By default one for each core
             where the model is a `GenerativeModel` whose simulator takes one parameter vector at a time, and a thread
@@ -91,8 +92,9 @@ class Trainer:
                 f"amortizer takes an AmortizedPosterior, got {type(amortizer).__name__}: to go on from a file, "
                 "AmortizedPosterior.load(path)"
             )
-        if isinstance(generative_model, GenerativeModel):
+        if isinstance(generative_model, GenerativeModel) and configurator is None:
             _check_order(amortizer.names, generative_model.prior.names)
+            _tell_of_bounds(amortizer, generative_model.prior)
         self.amortizer = amortizer
         self.generative_model = generative_model
         self.configurator = configurator
@@ -404,3 +406,16 @@ def _check_order(names: Sequence[str], drawn: Sequence[str]) -> None:
                 f"the posterior's names are {', '.join(names)}, and the prior draws {', '.join(drawn)}: give the "
                 "posterior names=prior.names, in the prior's order"
             )
+
+
+def _tell_of_bounds(posterior: AmortizedPosterior, prior: Prior) -> None:
+    """Warns where a posterior reaches beyond the support that the prior declares."""
+    if len(prior.lower) != len(posterior.names):
+        return
+    beyond = (prior.lower > posterior.lower) | (prior.upper < posterior.upper)
+    if beyond.any():
+        log.warning(
+            "the prior declares bounds of %s that the posterior does not have, so that draws may lie beyond them: give "
+            "the posterior lower=prior.lower, upper=prior.upper",
+            ", ".join(name for name, far in zip(posterior.names, beyond, strict=True) if far),
+        )
