@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from cinnflow.arguments import positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.simulation.generative_model import GenerativeModel
-from cinnflow.simulation.prior import Prior
+from cinnflow.training.agreement import check_agreement
 from cinnflow.training.arguments import settings_of
 from cinnflow.training.arrangement import Arrangement
 from cinnflow.training.batches import (
@@ -93,8 +93,7 @@ class Trainer:
                 "AmortizedPosterior.load(path)"
             )
         if isinstance(generative_model, GenerativeModel) and configurator is None:
-            _check_order(amortizer.names, generative_model.prior.names)
-            _tell_of_bounds(amortizer, generative_model.prior)
+            check_agreement(amortizer, generative_model.prior)
         self.amortizer = amortizer
         self.generative_model = generative_model
         self.configurator = configurator
@@ -396,26 +395,3 @@ class Trainer:
         """A seed for one purpose of the next training; no two trainings of one trainer share any."""
         stream = ("pilot", "validation", "batches").index(purpose)
         return child_seeds(self.seed, 3 * (self.trainings + 1))[3 * self.trainings + stream]
-
-
-def _check_order(names: Sequence[str], drawn: Sequence[str]) -> None:
-    """Refuses a posterior that calls one parameter by another's name; names of its own, such as labels, it may have."""
-    for name, place in zip(drawn, names, strict=False):
-        if name != place and name in names:
-            raise ValueError(
-                f"the posterior's names are {', '.join(names)}, and the prior draws {', '.join(drawn)}: give the "
-                "posterior names=prior.names, in the prior's order"
-            )
-
-
-def _tell_of_bounds(posterior: AmortizedPosterior, prior: Prior) -> None:
-    """Warns where a posterior reaches beyond the support that the prior declares."""
-    if len(prior.lower) != len(posterior.names):
-        return
-    beyond = (prior.lower > posterior.lower) | (prior.upper < posterior.upper)
-    if beyond.any():
-        log.warning(
-            "the prior declares bounds of %s that the posterior does not have, so that draws may lie beyond them: give "
-            "the posterior lower=prior.lower, upper=prior.upper",
-            ", ".join(name for name, far in zip(posterior.names, beyond, strict=True) if far),
-        )
