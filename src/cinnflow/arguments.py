@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
 
 def whole_number(name: str, number: Any, least: int = 1) -> int:
-    """A whole number, NumPy's among them.
+    """A whole number, NumPy's among them, but neither True nor False.
 
     Args:
         name: of the argument.
@@ -20,7 +21,7 @@ def whole_number(name: str, number: Any, least: int = 1) -> int:
         ValueError: for anything else.
     """
     try:
-        whole = operator.index(number)
+        whole = least - 1 if isinstance(number, bool) else operator.index(number)
     except TypeError:
         whole = least - 1
     if whole < least:
@@ -29,7 +30,22 @@ def whole_number(name: str, number: Any, least: int = 1) -> int:
 
 
 def positive_number(name: str, number: Any) -> float:
-    """A finite number above zero, NumPy's among them; arguments and errors as for `whole_number`."""
-    if not isinstance(number, Real) or not 0 < number < math.inf:
+    """A finite number above zero; arguments and errors as for `whole_number`."""
+    if isinstance(number, bool) or not isinstance(number, Real) or not 0 < number < math.inf:
         raise ValueError(f"{name} takes a number above 0, got {number!r}")
     return float(number)
+
+
+def function(name: str, value: Any) -> Callable[..., Any]:
+    """What can be called.
+
+    Args:
+        name: of the argument.
+        value: its value.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if not callable(value):
+        raise TypeError(f"{name} takes a function, got {value!r}")
+    return value

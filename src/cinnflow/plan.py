@@ -9,11 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cinnflow.config import ConfigError, Study, check_study
 from cinnflow.config_network import SUMMARY_NETWORKS, ModelFileNetwork
+from cinnflow.errors import PlainError, in_one_line
 from cinnflow.rounds import Rounds, round_number
 from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
+from cinnflow.simulation.parameter_faults import PRIOR_DRAWS, parameter_faults
+from cinnflow.simulation.prior import PriorError
 from cinnflow.store.fingerprint import (
     Fingerprint,
     code_digest,
@@ -249,6 +254,25 @@ class Plan:
                 kept = "is simulated into a new store; the old one stays, and going back finds it again."
                 return [*differing, f"{split} {kept}"] if differing else []
         return []
+
+    def check_parameters(self) -> None:
+        """Checks, as long as no split is sealed, that there can be a posterior of each parameter.
+
+        Raises:
+            PriorError: saying what to mend in the prior.
+        """
+        if any(self.manifest_path(split).exists() for split in self.splits):
+            return
+        of = self.source or self.model.generative.prior
+        try:
+            theta = of.theta if isinstance(of, Source) else of(PRIOR_DRAWS, np.random.default_rng(self.study.seed))
+        except PlainError:
+            raise
+        except Exception as error:  # whatever a user's function raises
+            raise PriorError(f"the prior cannot be drawn from: {in_one_line(error)}") from error
+        faults, _ = parameter_faults(theta, of.names, of.lower, of.upper)
+        if faults:
+            raise PriorError("; ".join(faults))
 
     def check_batch_size(self) -> None:
         """Checks that a store already begun has batches of the size that the study asks for.

@@ -300,6 +300,8 @@ def test_mistakes_are_told():
         AmortizedPosterior(InvertibleNetwork(2)).sample(np.zeros((1, 3)), 5)
     with pytest.raises(ValueError, match="names takes 2 different names"):
         AmortizedPosterior(InvertibleNetwork(2), names=["a", "a"])
+    with pytest.raises(ValueError, match="names takes a list of names, got 'ab'"):
+        AmortizedPosterior(InvertibleNetwork(2), names="ab")
     with pytest.raises(ValueError, match="lower takes one bound"):
         AmortizedPosterior(InvertibleNetwork(2), lower=[0.0, 0.0, 0.0])
     with pytest.raises(ValueError, match=r"theta takes .* shape \(40, 3\), .* got \(3,\)"):

@@ -47,6 +47,12 @@ def test_what_is_not_present_does_not_count():
     np.testing.assert_array_equal(adapted(x, present)(x[:50]), adapted(x[:50])(x[:50]))
 
 
+def test_data_without_any_element_are_refused():
+    for x, present in ((np.zeros((8, 0, 2)), None), (np.zeros((8, 3, 2)), np.zeros((8, 3), bool))):
+        with pytest.raises(ValueError, match=r"none of the data sets .* has any element"):
+            adapted(x, present)
+
+
 @pytest.mark.parametrize("extreme", [1e2, 1e4, 1e8, 1e30])
 @pytest.mark.parametrize("share", [0.001, 0.005, 0.02, 0.2])
 def test_extreme_numbers_do_not_hide_the_others(extreme, share):

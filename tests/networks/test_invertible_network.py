@@ -208,6 +208,13 @@ def test_a_posterior_starts_its_act_norms_from_the_first_simulations():
             np.testing.assert_allclose(x.std(axis=0), 1.0, atol=1e-4)
 
 
+def test_networks_saved_with_soft_flow_s_bounds_that_had_no_effect_are_read():
+    config = {**InvertibleNetwork(2, 2).get_config(), "soft_flow_bounds": [1e-3, 5e-2]}
+    assert not InvertibleNetwork.from_config(config).use_soft_flow
+    noisy = InvertibleNetwork(2, 2, use_soft_flow=True, soft_flow_bounds=(1e-4, 1e-2))
+    assert InvertibleNetwork.from_config(noisy.get_config()).soft_flow_bounds == (1e-4, 1e-2)
+
+
 def test_soft_flow_adds_noise_in_training_alone():
     net = network(2, use_soft_flow=True)
     x, condition = inputs(net)
@@ -254,8 +261,12 @@ def network_of(seed):
         ({"coupling_design": "spline", "coupling_settings": {"soft_clamping": -1.9}}, "soft_clamping takes a number"),
         ({"coupling_design": "spline", "coupling_settings": {"default_domain": (-5, 5)}}, "default_domain takes a num"),
         ({"coupling_design": "spline", "coupling_settings": {"bins": 1}}, "bins takes a whole number from 2 on"),
-        ({"soft_flow_bounds": (5e-2, 1e-3)}, "soft_flow_bounds takes two standard deviations"),
-        ({"soft_flow_bounds": (-1e-3, 5e-2)}, "soft_flow_bounds takes two standard deviations"),
+        ({"use_soft_flow": True, "soft_flow_bounds": (5e-2, 1e-3)}, "soft_flow_bounds takes two standard deviations"),
+        ({"use_soft_flow": True, "soft_flow_bounds": (-1e-3, 5e-2)}, "soft_flow_bounds takes two standard deviations"),
+        ({"use_soft_flow": True, "soft_flow_bounds": 0.1}, "soft_flow_bounds takes two standard deviations.*got 0.1"),
+        ({"soft_flow_bounds": (1e-3, 1e-2)}, "no effect with use_soft_flow=False"),
+        ({"seed": -1}, "seed takes a whole number from 0 on, got -1"),
+        ({"seed": None}, "seed takes a whole number from 0 on, got None"),
         ({"act_norm_init": np.zeros((9, 2)), "use_act_norm": False}, "no effect with use_act_norm=False"),
     ],
 )

@@ -149,6 +149,39 @@ def test_what_a_masked_array_hides_is_nan(batched, max_length):
     assert outcome.status is Status.NOT_FINITE
 
 
+@pytest.mark.parametrize("max_length", [None, 9])
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        ([None, None], "the simulator returned no data: None"),
+        ([{}, {}], r"the simulator returned no data: \{\}"),
+        (["abc", "def"], "not numbers: its type is <U3"),
+        ([np.ones(3) + 1j, np.ones(3)], "not numbers: its type is complex128"),
+        ([{"x": np.ones(3)}, {"y": np.ones(3)}], "differ in their arrays' names: x and y"),
+        ([np.ones(3), {"y": np.ones(3)}], "differ in their arrays' names"),
+    ],
+)
+def test_what_is_no_simulation_is_told(returned, says, max_length):
+    results = iter(returned)
+    with pytest.raises(ValueError, match=says):
+        cf.Simulator(lambda *_: next(results), max_length=max_length)(np.ones((2, 2)), rng())
+    if returned[0] is None:
+        with pytest.raises(ValueError, match=says):
+            cf.Simulator(lambda *_: None, batched=True, max_length=max_length)(np.ones((2, 2)), rng())
+
+
+def test_numbers_keep_their_type_as_far_as_networks_have_it():
+    types = (np.float32, np.int8, np.bool_, np.longdouble)
+    simulator = cf.Simulator(lambda *_: {f"x{i}": np.ones(3, each) for i, each in enumerate(types)})
+    assert [array.dtype for array in simulator(np.ones((2, 2)), rng()).values()] == [*types[:3], np.float64]
+
+
+def test_a_simulator_takes_a_function():
+    for kind in (cf.Simulator, cf.TensorFlowSimulator):
+        with pytest.raises(TypeError, match="simulate takes a function, got 3"):
+            kind(3)
+
+
 @pytest.mark.parametrize(
     ("simulate", "says"),
     [

@@ -58,8 +58,16 @@ def test_what_makes_no_prior(options, says):
         (lambda _: {"a": 1, "b": 2}, "must return numbers"),
         (lambda _: ["x", "y"], "must return numbers"),
         (lambda _: [1.0, [2.0, 3.0]], "must return numbers"),
+        (lambda _: None, "returned None: is there a return in it"),
     ],
 )
 def test_draws_that_contradict_the_prior_are_refused(draw, says):
     with pytest.raises(PriorError, match=says):
         Prior(draw, ["a", "b"], lower=0, upper=1)(2, np.random.default_rng(1))
+
+
+def test_a_prior_takes_a_function():
+    with pytest.raises(TypeError, match="draw takes a function, got 3"):
+        Prior(3)
+    with pytest.raises(PriorError, match="returned None"):
+        Prior(lambda *_: None, batched=True)

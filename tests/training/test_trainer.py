@@ -315,6 +315,7 @@ def test_history_is_written_and_callbacks_are_called(tmp_path):
     ("arguments", "says"),
     [
         ({"epochs": 0}, "epochs takes a whole number from 1 on, got 0"),
+        ({"epochs": True}, "epochs takes a whole number from 1 on, got True"),
         ({"batch_size": 2.5}, "batch_size takes a whole number from 1 on, got 2.5"),
         ({"validation_sims": 1.5}, "validation_sims takes a whole number from 0 on, got 1.5"),
         ({"validation_sims": -3}, "validation_sims takes a whole number from 0 on, got -3"),
@@ -333,10 +334,18 @@ def test_an_argument_that_cannot_have_its_effect_is_refused(regime, arguments, s
         getattr(trainer, f"train_{regime}")(*given, **arguments)
 
 
-@pytest.mark.parametrize("default_lr", [0, -1e-3, float("nan"), float("inf"), "1e-3"])
+@pytest.mark.parametrize("default_lr", [0, -1e-3, float("nan"), float("inf"), "1e-3", True])
 def test_a_learning_rate_that_is_none_is_refused(default_lr):
     with pytest.raises(ValueError, match="default_lr takes a number above 0"):
         Trainer(small(), default_lr=default_lr)
+
+
+def test_paths_that_are_none_are_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="history_path takes a file"):
+        Trainer(small(), history_path=tmp_path)
+    with pytest.raises(ValueError, match="checkpoint_path takes a folder"):
+        Trainer(small(), checkpoint_path=tmp_path / "file")
 
 
 @pytest.mark.parametrize("seed", [None, -1, 0.5])
@@ -383,6 +392,8 @@ def test_what_a_model_gives_is_checked():
             Trainer(small(), configurator=lambda _, configured=configured: configured).train_offline(whole)
     with pytest.raises(ValueError, match="32 of 32 simulations held back for validation leaves none to train on"):
         Trainer(small()).train_offline(whole, validation_sims=32)
+    with pytest.raises(TrainingError, match="there are no simulations to train on"):
+        Trainer(small()).train_offline({"prior_draws": theta[:0], "sim_data": x[:0]})
     whole["sim_data"] = np.full_like(x, np.nan)
     with pytest.raises(TrainingError, match="none of the 32 simulations is finite: mend the simulator"):
         Trainer(small()).train_offline(whole)

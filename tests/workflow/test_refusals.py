@@ -52,6 +52,24 @@ def test_another_batch_size_than_the_stores(study: Workflow) -> None:
     assert content(study.folder / "results", leave_out=()) == before
 
 
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        ("return [rng.normal(), 3.0]", "cinnflow: b is the same in all draws: leave it out of the prior"),
+        ("return 1 / np.floor(rng.normal(size=2))", "cinnflow: the prior drew"),
+        ("return rng.norm(size=2)", "cinnflow: the prior cannot be drawn from: AttributeError"),
+    ],
+)
+def test_a_prior_without_a_posterior(fresh: Workflow, draw: str, words: str) -> None:
+    fresh.edit(fresh.model, "return rng.normal(size=2)", draw)
+    run = fresh.run()
+    assert run.code != 0
+    assert words in run.output
+    assert "Traceback" not in run.output
+    assert not run.jobs
+    assert not (fresh.folder / "results").exists()
+
+
 def test_too_many_failures_stop_the_seal(fresh: Workflow) -> None:
     fresh.edit(fresh.model, "return {", 'assert theta[0] < 0, "out of range"\n    return {')
     run = fresh.run(*fresh.manifests)

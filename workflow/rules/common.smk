@@ -69,6 +69,7 @@ onstart:
     for line in [*PLAN.rounded(), *PLAN.simulated_anew()]:
         logger.info(f"cinnflow: {line}")
     try:
+        PLAN.check_parameters()
         LOCK.acquire()
-    except Locked as error:
+    except (PlainError, Locked) as error:
         raise WorkflowError(f"cinnflow: {error}") from None

@@ -76,6 +76,8 @@ class AmortizedPosterior(keras.Layer):
         self.inference_net = inference_net
         self.summary_net = summary_net
         num_params = inference_net.num_params
+        if isinstance(names, str):
+            raise ValueError(f"names takes a list of names, got {names!r}")
         self.names = [str(name) for name in names or [f"theta_{i}" for i in range(num_params)]]
         if len(self.names) != num_params or len(set(self.names)) != num_params:
             raise ValueError(f"names takes {num_params} different names, got {', '.join(self.names)}")

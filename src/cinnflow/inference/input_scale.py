@@ -47,10 +47,16 @@ class InputScale(keras.Layer):
         self.heavy = self.add_weight(shape=(self.channels,), initializer="zeros", name="heavy")
 
     def adapt(self, x: np.ndarray, present: np.ndarray | None = None) -> None:
-        """Takes all scales from x (..., channels), where `present` (...) is true."""
+        """Takes all scales from x (..., channels), where `present` (...) is true.
+
+        Raises:
+            ValueError: where nothing is there.
+        """
         rows = np.asarray(x, np.float64).reshape(-1, self.channels)
         if present is not None:
             rows = rows[np.asarray(present, bool).reshape(-1)]
+        if not len(rows):
+            raise ValueError("none of the data sets that training would start from has any element: mend the simulator")
         for channel, magnitudes in enumerate(np.abs(rows).T):
             nonzero = magnitudes[magnitudes > 0]
             median, high = np.quantile(nonzero, [0.5, 0.99]) if len(nonzero) else (1.0, 1.0)

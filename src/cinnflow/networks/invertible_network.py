@@ -19,6 +19,7 @@ from cinnflow.networks.spline_coupling import SplineCoupling
 
 _COUPLINGS = {"affine": AffineCoupling, "spline": SplineCoupling}
 _PERMUTATIONS = {"fixed": FixedPermutation, "learnable": LearnablePermutation}
+_SOFT_FLOW_BOUNDS = (1e-3, 5e-2)
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -43,7 +44,7 @@ class InvertibleNetwork(Bijection):
         act_norm_init: vectors (n, num_params) from which these start, layer by layer; None starts at the identity, or
             for an amortized posterior, from the first simulations that it sees.
         use_soft_flow: whether to train with SoftFlow.
-        soft_flow_bounds: smallest and largest standard deviation of its noise.
+        soft_flow_bounds: smallest and largest standard deviation of its noise; by default 0.001 and 0.05.
         seed: seed of initial weights, permutations, dropout and SoftFlow.
 
     Raises:
@@ -64,7 +65,7 @@ class InvertibleNetwork(Bijection):
         use_act_norm: bool = True,
         act_norm_init: np.ndarray | None = None,
         use_soft_flow: bool = False,
-        soft_flow_bounds: tuple[float, float] = (1e-3, 5e-2),
+        soft_flow_bounds: tuple[float, float] | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -80,10 +81,13 @@ class InvertibleNetwork(Bijection):
             )
         if act_norm_init is not None and not use_act_norm:
             raise ValueError("act_norm_init has no effect with use_act_norm=False: leave out one of them")
-        soft_flow_bounds = tuple(soft_flow_bounds)
-        if len(soft_flow_bounds) != 2 or not 0 <= soft_flow_bounds[0] < soft_flow_bounds[1] < np.inf:
+        if soft_flow_bounds is not None and not use_soft_flow:
+            raise ValueError("soft_flow_bounds has no effect with use_soft_flow=False: leave out one of them")
+        soft_flow_bounds = np.asarray(_SOFT_FLOW_BOUNDS if soft_flow_bounds is None else soft_flow_bounds, float)
+        if soft_flow_bounds.shape != (2,) or not 0 <= soft_flow_bounds[0] < soft_flow_bounds[1] < np.inf:
             raise ValueError(
-                f"soft_flow_bounds takes two standard deviations, the smaller one first, got {soft_flow_bounds}"
+                "soft_flow_bounds takes two standard deviations, the smaller one first, got "
+                f"{soft_flow_bounds.tolist()}"
             )
         self.num_coupling_layers = num_coupling_layers
         self.coupling_design = coupling_design
@@ -92,7 +96,7 @@ class InvertibleNetwork(Bijection):
         self.use_act_norm = use_act_norm
         self.act_norm_init = act_norm_init
         self.use_soft_flow = use_soft_flow
-        self.soft_flow_bounds = soft_flow_bounds
+        self.soft_flow_bounds = tuple(soft_flow_bounds.tolist())
         self.seed = seed
 
         *seeds, noise_seed = child_seeds(seed, 2 * num_coupling_layers + 1)
@@ -171,6 +175,11 @@ class InvertibleNetwork(Bijection):
         # Scaled so that the largest standard deviation is a condition of 1.
         return x, sd / high if condition is None else ops.concatenate([condition, sd / high], axis=-1)
 
+    @classmethod
+    def from_config(cls, config: dict) -> InvertibleNetwork:
+        # Networks without SoftFlow were saved with its bounds once.
+        return cls(**{**config, "soft_flow_bounds": config["soft_flow_bounds"] if config["use_soft_flow"] else None})
+
     def get_config(self) -> dict:
         # act_norm_init only sets first values, which the saved weights hold.
         return {
@@ -181,6 +190,6 @@ class InvertibleNetwork(Bijection):
             "permutation": self.permutation,
             "use_act_norm": self.use_act_norm,
             "use_soft_flow": self.use_soft_flow,
-            "soft_flow_bounds": self.soft_flow_bounds,
+            "soft_flow_bounds": self.soft_flow_bounds if self.use_soft_flow else None,
             "seed": self.seed,
         }

@@ -12,6 +12,7 @@ from cinnflow.networks.dense import Dense
 
 def child_seeds(seed: int, count: int) -> list[int]:
     """Seeds for the parts of a layer: independent of each other, and the same for the same seed."""
+    seed = whole_number("seed", seed, 0)
     return [int(child) for child in np.random.SeedSequence(seed).generate_state(count) >> 1]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+PRIOR_DRAWS = 1000
+"""Draws that show a prior's faults before anything is simulated."""
 MOST_ON_A_BOUND = 1e-3
 FEW_VALUES = 0.1
 """Distinct values, as a share of the draws, below which a parameter counts as discrete."""

@@ -13,10 +13,10 @@ from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.outcome import Outcome, Status
 from cinnflow.simulation.padding import MaxLength, common_length, varying
+from cinnflow.simulation.parameter_faults import PRIOR_DRAWS
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits, Task, run_all
 
-PRIOR_DRAWS = 1000
 FAST = 1e-3
 """Seconds below which a Python simulator keeps up with training."""
 FAST_BATCHED = 1e-2

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cinnflow.arguments import function
 from cinnflow.errors import PlainError
 from cinnflow.simulation.context import Context, ContextGenerator
 from cinnflow.simulation.numbers import unmasked
@@ -33,6 +34,7 @@ class Prior:
     Raises:
         PriorError: when bounds and names disagree in number, bounds cross, a name is not an identifier, or what is
             drawn is not numbers.
+        TypeError: for a `draw` that is no function.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Prior:
         context_generator: ContextGenerator | None = None,
         param_names: Sequence[str] | None = None,
     ) -> None:
-        self._draw = draw
+        self._draw = function("draw", draw)
         self.batched = batched
         self.context_generator = context_generator or ContextGenerator()
         if names is not None and param_names is not None:
@@ -109,6 +111,8 @@ class Prior:
             for row in range(batch_size):
                 positional, named = context.arguments(row)
                 drawn.append(self._draw(rng, *positional, **named))
+        if drawn is None or (not self.batched and any(each is None for each in drawn)):
+            raise PriorError("draw() must return numbers, and it returned None: is there a return in it?")
         try:
             theta = np.asarray(unmasked(drawn), dtype=np.float64)
         except (TypeError, ValueError) as error:

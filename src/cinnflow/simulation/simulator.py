@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.arguments import function
 from cinnflow.simulation.context import Context, ContextGenerator, each_array
 from cinnflow.simulation.numbers import unmasked
 from cinnflow.simulation.outcome import Outcome, Status, outcome_of
@@ -36,6 +37,7 @@ class Simulator:
             that gives more has failed.
 
     Raises:
+        TypeError: for a `simulate` that is no function.
         ValueError: for a `max_length` that is none.
     """
 
@@ -51,7 +53,7 @@ class Simulator:
         max_length: MaxLength = None,
     ) -> None:
         check_max_length(max_length)
-        self._simulate = simulate
+        self._simulate = function("simulate", simulate)
         self.batched = batched
         self.files = list(files)
         self.context_generator = context_generator or ContextGenerator()
@@ -74,21 +76,21 @@ class Simulator:
             there.
 
         Raises:
-            ValueError: where simulations differ in shape, or are longer than declared.
+            ValueError: where simulations are not numbers, differ in names or shape, or are longer than declared.
         """
         if context is None:
             context = self.context_generator.draw(len(theta), rng)
         if self.batched:
             positional, named = context.arguments()
-            output = self._simulate(theta, rng, *positional, **named)
+            output = _arrays(self._simulate(theta, rng, *positional, **named))
             if self.max_length is None:
-                return each_array(output, unmasked)
+                return output
             outputs = [each_array(output, lambda values, row=row: values[row]) for row in range(len(theta))]
         else:
             outputs = []
             for row, parameters in enumerate(theta):
                 positional, named = context.arguments(row)
-                outputs.append(self._simulate(parameters, rng, *positional, **named))
+                outputs.append(_arrays(self._simulate(parameters, rng, *positional, **named)))
         return _stacked(outputs) if self.max_length is None else _padded(outputs, self.max_length)
 
     def run(
@@ -109,8 +111,27 @@ class Simulator:
         return outcome_of(output, time.perf_counter() - start, self.max_length)
 
 
+def _arrays(output: Any) -> Any:
+    """What a user's function returned, as an array or a dict of arrays."""
+    if output is None or (isinstance(output, Mapping) and not output):
+        raise ValueError(f"the simulator returned no data: {output!r}")
+    return each_array(output, _numbers)
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """Numbers as they are, but for what is more precise than networks and stores are."""
+    array = unmasked(value)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"the simulator returned an array that is not numbers: its type is {array.dtype}")
+    return array.astype(np.float64) if array.dtype == np.longdouble else array
+
+
 def _stacked(outputs: Sequence[Any]) -> Any:
     """Simulations along a first axis."""
+    names = {tuple(sorted(output)) if isinstance(output, Mapping) else () for output in outputs}
+    if len(names) > 1:
+        told = " and ".join(", ".join(each) or "an array without a name" for each in sorted(names))
+        raise ValueError(f"the simulations of a batch differ in their arrays' names: {told}")
     if isinstance(outputs[0], Mapping):
         return {name: _stacked([output[name] for output in outputs]) for name in outputs[0]}
     shapes = {np.shape(output) for output in outputs}
@@ -119,15 +140,12 @@ def _stacked(outputs: Sequence[Any]) -> Any:
             f"the simulations of a batch differ in shape: {sorted(shapes)}; where the first axis varies, declare the "
             "most that it can be: Simulator(..., max_length=...)"
         )
-    return np.stack([unmasked(output) for output in outputs])
+    return np.stack(outputs)
 
 
 def _padded(outputs: Sequence[Any], max_length: MaxLength) -> dict[str, np.ndarray]:
     """Simulations of any length along a first axis, filled up, with a mask."""
-    named = [
-        {name: unmasked(array) for name, array in (output if isinstance(output, Mapping) else {"x": output}).items()}
-        for output in outputs
-    ]
+    named = [dict(output) if isinstance(output, Mapping) else {"x": output} for output in outputs]
     lengths = np.array([common_length(data, max_length) for data in named])
     return {**_stacked([pad(data, max_length, 0) for data in named]), MASK: mask_of(lengths, maximum(max_length))}
 

@@ -19,8 +19,7 @@ from cinnflow.imports import quick_imports
 from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.model_file import import_model
-from cinnflow.simulation.parameter_faults import parameter_faults
-from cinnflow.simulation.pilot import PRIOR_DRAWS
+from cinnflow.simulation.parameter_faults import PRIOR_DRAWS, parameter_faults
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.simulate import load_unedited
 from cinnflow.steps.truncate import read_region

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cinnflow import config
@@ -26,3 +27,22 @@ def settings_of(
     if chosen.patience and (validation_sims == 0 or (validation_sims is None and chosen.simulates)):
         raise ValueError(f"patience={patience} counts epochs by their validation loss: give validation_sims")
     return chosen
+
+
+def path_of(name: str, given: str | Path | None, folder: bool) -> Path | None:
+    """Where training writes something; None where it does not.
+
+    Args:
+        name: of the argument.
+        given: a path, which need not be there yet; or None.
+        folder: whether it is that of a folder.
+
+    Raises:
+        ValueError: where a file has a folder's path, or a folder a file's.
+    """
+    if given is None:
+        return None
+    path = Path(given)
+    if path.exists() and path.is_dir() != folder:
+        raise ValueError(f"{name} takes {'a folder' if folder else 'a file'}, and {path} is none")
+    return path

@@ -82,6 +82,8 @@ class Arrangement:
         Raises:
             TrainingError: where none is.
         """
+        if not len(arrays["parameters"]):
+            raise TrainingError("there are no simulations to train on")
         finite = finite_rows(arrays)
         if not finite.any():
             raise TrainingError(f"none of the {len(finite)} simulations is finite: mend the simulator")

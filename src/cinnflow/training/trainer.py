@@ -17,7 +17,7 @@ from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.training.agreement import check_agreement
-from cinnflow.training.arguments import settings_of
+from cinnflow.training.arguments import path_of, settings_of
 from cinnflow.training.arrangement import Arrangement
 from cinnflow.training.batches import (
     Arrays,
@@ -68,7 +68,7 @@ class Trainer:
 
     Raises:
         TypeError: for an amortizer that is none, such as the ensemble that `load_posterior` gives.
-        ValueError: where the posterior has the prior's names in another order, or for a number that is none.
+        ValueError: where the posterior has the prior's names in another order, or for a number or a path that is none.
 
     Reference:
         Radev et al. (2020), BayesFlow, arXiv:2003.06281.
@@ -98,8 +98,8 @@ class Trainer:
         self.generative_model = generative_model
         self.configurator = configurator
         self.default_lr = None if default_lr is None else positive_number("default_lr", default_lr)
-        self.history_path = history_path
-        self.checkpoint_path = None if checkpoint_path is None else Path(checkpoint_path)
+        self.history_path = path_of("history_path", history_path, folder=False)
+        self.checkpoint_path = path_of("checkpoint_path", checkpoint_path, folder=True)
         self.on_epoch = on_epoch
         self.on_start = on_start
         self.simulation_workers = (
