@@ -107,7 +107,7 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
         from cinnflow.training.fit import fit
         from cinnflow.training.memory import memory_limit
 
-    device = use_device(args.threads)
+    device = use_device(args.threads, args.member)
     log.info("training on %s", device)
     if args.region:
         region = read_region(Store(args.stores / f"{args.region}.zarr"))

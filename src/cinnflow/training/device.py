@@ -5,13 +5,14 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def use_device(threads: int) -> str:
-    """Lets TensorFlow use a GPU where there is one, without taking its whole memory, and a number of CPU threads.
+def use_device(threads: int, member: int = 0) -> str:
+    """Lets TensorFlow use one GPU where there is any, without taking its whole memory, and a number of CPU threads.
 
     Must come before anything is computed.
 
     Args:
         threads: CPU threads to use.
+        member: which member of an ensemble computes; where there are several GPUs, members take them in turn.
 
     Returns:
         The device in words.
@@ -19,8 +20,9 @@ def use_device(threads: int) -> str:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    if gpus:
-        return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))
-    return f"the CPU, {threads} threads"
+    if not gpus:
+        return f"the CPU, {threads} threads"
+    gpu = gpus[member % len(gpus)]
+    tf.config.set_visible_devices(gpu, "GPU")
+    tf.config.experimental.set_memory_growth(gpu, True)
+    return str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
