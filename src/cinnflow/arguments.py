@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -36,16 +35,12 @@ def positive_number(name: str, number: Any) -> float:
     return float(number)
 
 
-def function(name: str, value: Any) -> Callable[..., Any]:
-    """What can be called.
-
-    Args:
-        name: of the argument.
-        value: its value.
+def functions(**given: Any) -> None:
+    """Checks that arguments, by name, are functions, or None where they are left out.
 
     Raises:
         TypeError: for anything else.
     """
-    if not callable(value):
-        raise TypeError(f"{name} takes a function, got {value!r}")
-    return value
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise TypeError(f"{name} takes a function, got {value!r}")

@@ -275,6 +275,12 @@ def test_settings_that_are_none_are_refused_with_what_is_taken(options, message)
         InvertibleNetwork(2, **options)
 
 
+def test_act_norm_starts_from_vectors_of_its_width_alone():
+    for wrong in (np.zeros((9, 3)), np.zeros(2), np.zeros((0, 2))):
+        with pytest.raises(ValueError, match=r"act_norm_init takes vectors, shape \(n, 2\), got"):
+            InvertibleNetwork(2, 1, act_norm_init=wrong).build((None, 2))
+
+
 def test_vectors_of_another_width_are_refused():
     with pytest.raises(ValueError, match="takes vectors of 2 parameters"):
         network(2)(tf.zeros((4, 3), tf.float64), tf.zeros((4, 7), tf.float64))

@@ -340,6 +340,12 @@ def test_a_learning_rate_that_is_none_is_refused(default_lr):
         Trainer(small(), default_lr=default_lr)
 
 
+@pytest.mark.parametrize("name", ["generative_model", "configurator", "on_epoch", "on_start"])
+def test_what_is_no_function_is_refused(name):
+    with pytest.raises(TypeError, match=f"{name} takes a function, got 3"):
+        Trainer(small(), **{name: 3})
+
+
 def test_paths_that_are_none_are_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="history_path takes a file"):
@@ -390,6 +396,8 @@ def test_what_a_model_gives_is_checked():
     ]:
         with pytest.raises(ValueError, match=says):
             Trainer(small(), configurator=lambda _, configured=configured: configured).train_offline(whole)
+    with pytest.raises(ValueError, match=r"a configurator gives a dict of parameters, .* this one gave None"):
+        Trainer(small(), configurator=lambda _: None).train_offline(whole)
     with pytest.raises(ValueError, match="32 of 32 simulations held back for validation leaves none to train on"):
         Trainer(small()).train_offline(whole, validation_sims=32)
     with pytest.raises(TrainingError, match="there are no simulations to train on"):

@@ -26,6 +26,8 @@ def checked(configured: Mapping[str, Any], num_params: int) -> dict[str, np.ndar
     Raises:
         ValueError: for names that no network takes, nothing that they see, or other shapes.
     """
+    if not isinstance(configured, Mapping):
+        raise ValueError(f"a configurator gives a dict of {', '.join(CONFIGURED)}, this one gave {configured!r:.100}")
     arrays = {name: np.asarray(array) for name, array in configured.items()}
     if set(arrays) - set(CONFIGURED) or "parameters" not in arrays or not {*arrays} & {*SEEN}:
         raise ValueError(

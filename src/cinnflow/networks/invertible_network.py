@@ -137,8 +137,13 @@ class InvertibleNetwork(Bijection):
         """Sets each act norm such that these vectors (n, num_params) leave it with mean 0 and standard deviation 1.
 
         For a network that is not trained yet: its couplings are the identity, and are left out.
+
+        Raises:
+            ValueError: for vectors of another shape.
         """
         x = np.asarray(x, self.compute_dtype)
+        if x.ndim != 2 or x.shape[1] != self.num_params or not len(x):
+            raise ValueError(f"act_norm_init takes vectors, shape (n, {self.num_params}), got {x.shape}")
         for bijection in self.bijections:
             if isinstance(bijection, Coupling):
                 continue

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cinnflow.arguments import function
+from cinnflow.arguments import functions
 from cinnflow.errors import PlainError
 from cinnflow.simulation.context import Context, ContextGenerator
 from cinnflow.simulation.numbers import unmasked
@@ -47,7 +47,8 @@ class Prior:
         context_generator: ContextGenerator | None = None,
         param_names: Sequence[str] | None = None,
     ) -> None:
-        self._draw = function("draw", draw)
+        functions(draw=draw)
+        self._draw = draw
         self.batched = batched
         self.context_generator = context_generator or ContextGenerator()
         if names is not None and param_names is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cinnflow.arguments import function
+from cinnflow.arguments import functions
 from cinnflow.simulation.context import Context, ContextGenerator, each_array
 from cinnflow.simulation.numbers import unmasked
 from cinnflow.simulation.outcome import Outcome, Status, outcome_of
@@ -53,7 +53,8 @@ class Simulator:
         max_length: MaxLength = None,
     ) -> None:
         check_max_length(max_length)
-        self._simulate = function("simulate", simulate)
+        functions(simulate=simulate)
+        self._simulate = simulate
         self.batched = batched
         self.files = list(files)
         self.context_generator = context_generator or ContextGenerator()

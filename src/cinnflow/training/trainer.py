@@ -12,7 +12,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from cinnflow import config
-from cinnflow.arguments import positive_number, whole_number
+from cinnflow.arguments import functions, positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.simulation.generative_model import GenerativeModel
@@ -67,7 +67,8 @@ class Trainer:
         on_start: called before the first update of each training, when the posterior has its weights.
 
     Raises:
-        TypeError: for an amortizer that is none, such as the ensemble that `load_posterior` gives.
+        TypeError: for an amortizer that is none, such as the ensemble that `load_posterior` gives, or for what is no
+            function.
         ValueError: where the posterior has the prior's names in another order, or for a number or a path that is none.
 
     Reference:
@@ -92,6 +93,7 @@ class Trainer:
                 f"amortizer takes an AmortizedPosterior, got {type(amortizer).__name__}: to go on from a file, "
                 "AmortizedPosterior.load(path)"
             )
+        functions(generative_model=generative_model, configurator=configurator, on_epoch=on_epoch, on_start=on_start)
         if isinstance(generative_model, GenerativeModel) and configurator is None:
             check_agreement(amortizer, generative_model.prior)
         self.amortizer = amortizer
