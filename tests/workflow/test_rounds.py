@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -121,6 +122,20 @@ def test_a_round_that_gains_enough_is_followed_by_another(study: Workflow) -> No
     assert study.plan("results/small/manifest/test.json") == Counter(truncate=1, propose=1, simulate=2, seal=1)
     following = Counter(truncate=1, propose=1, simulate=2, seal=1, train=1)
     assert study.plan("results/small/fit/round-2/member-0/network.keras") == following
+
+
+def test_a_rounds_gain_is_that_of_the_members_there_are(fresh: Workflow) -> None:
+    rounds = {"simulations__rounds": {"max": 3, "stop_below": 1000.0}}
+    gain = "results/small/fit/round-1/gain.json"
+    fresh.configure(**rounds)
+    assert fresh.succeed(gain) == Counter(simulate=4, seal=2, train=2, assess=1)
+    for number in range(2):  # with its times, so that the second member is older than the gain too
+        member = fresh.results / f"fit/round-{number}/member-0"
+        shutil.copytree(member, member.with_name("member-1"))
+    fresh.configure(**rounds, training__ensemble=2)
+    assert fresh.succeed(gain) == {"assess": 1}
+    fresh.configure(**rounds)
+    assert fresh.plan(gain) == {"assess": 1}
 
 
 def test_the_batches_of_different_rounds_share_no_job_of_a_cluster(fresh: Workflow) -> None:

@@ -74,6 +74,9 @@ if SIMULATIONS.stop_below is not None:
         output:
             gain=f"{PLAN.folder}/fit/round-{{round}}/gain.json",
         params:
+            # Their names too: with fewer members, all fits are older than the gain. And a member that is still missing is
+            # no reason for Snakemake to run this before it knows the rounds.
+            fits=lambda wildcards: [str(fit) for fit in PLAN.fits(f"round-{wildcards.round}")],
             stop_below=SIMULATIONS.stop_below,
         wildcard_constraints:
             round=r"\d+",
