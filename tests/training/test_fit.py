@@ -80,6 +80,11 @@ def test_a_simulation_that_is_not_finite_is_refused_by_its_row():
         fitted({**SIMULATIONS, "sim_data": data})
 
 
+def test_a_validation_share_that_leaves_nothing_to_train_on_is_refused():
+    with pytest.raises(TrainingError, match=r"validation_share 0\.999999 holds back all 1024 simulations"):
+        fitted(validation_share=0.999999)
+
+
 def test_a_warm_start_for_other_parameters_is_refused():
     start = fitted(epochs=1)
     with pytest.raises(TrainingError, match=r"a, b.*alpha, beta"):

@@ -38,6 +38,18 @@ def test_batches_depend_on_their_seed_and_number_alone(start):
     assert len(np.unique(whole)) == 36
 
 
+def test_a_simulation_that_does_not_return_ends_at_its_limit():
+    def slow(batch_size, rng):
+        time.sleep(600 if rng.random() < 0.5 else 0)
+        return model(batch_size, rng)
+
+    with (
+        pytest.raises(TrainingError, match=r"a batch of 4 simulations is not done after 4 times the limit of 0\.5 s"),
+        SimulationAhead(slow, 2, timeout=0.5) as ahead,
+    ):
+        list(ahead.batches(7, 4, 0, 40, ahead=3))
+
+
 def test_processes_share_the_work_and_stay_ahead(tmp_path):
     processes, made = tmp_path / "processes", tmp_path / "made"
     processes.mkdir()

@@ -340,6 +340,13 @@ def test_a_learning_rate_that_is_none_is_refused(default_lr):
         Trainer(small(), default_lr=default_lr)
 
 
+def test_a_time_limit_takes_processes_that_can_be_ended():
+    with pytest.raises(ValueError, match="simulation_timeout takes a number above 0, got 0"):
+        Trainer(small(), simulate, simulation_timeout=0)
+    with pytest.raises(ValueError, match=r"simulation_timeout takes processes .* a thread has none"):
+        Trainer(small(), simulate, simulation_timeout=3).train_online(1, 1, 8)
+
+
 @pytest.mark.parametrize("name", ["generative_model", "configurator", "on_epoch", "on_start"])
 def test_what_is_no_function_is_refused(name):
     with pytest.raises(TypeError, match=f"{name} takes a function, got 3"):

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 _LABEL = "cinnflow.json"
+_TRAIN_AGAIN = "delete it and train again, in a study by snakemake"
 
 
 def save_posterior(posterior: AmortizedPosterior, path: str | Path) -> None:
@@ -62,21 +63,21 @@ def read_posterior(path: str | Path) -> AmortizedPosterior:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {name: archive.read(name) for name in archive.namelist()}
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
-        raise PosteriorFileError(f"{path} is damaged or no posterior at all ({error}); train again") from error
+        raise PosteriorFileError(f"{path} is damaged or no posterior at all ({error}); {_TRAIN_AGAIN}") from error
     if _LABEL not in entries:
         raise PosteriorFileError(f"{path} is no posterior saved by cinnflow: its archive has no {_LABEL}")
     try:
         label = json.loads(entries.pop(_LABEL))
         saved_format, version, digests = label["format"], label["version"], label["digests"]
     except (ValueError, KeyError, TypeError) as error:
-        raise PosteriorFileError(f"{path} is damaged: its {_LABEL} cannot be read ({error}); train again") from error
+        raise PosteriorFileError(f"{path} is damaged: its {_LABEL} cannot be read ({error}); {_TRAIN_AGAIN}") from error
     if saved_format > FORMAT:
         raise PosteriorFileError(
             f"{path} was saved by cinnflow {version} in format {saved_format}, and cinnflow {cinnflow.__version__} "
             f"reads formats up to {FORMAT}; use cinnflow {version} or newer"
         )
     if digests != _digests(entries):
-        raise PosteriorFileError(f"{path} is damaged: its content is not what was saved; train again")
+        raise PosteriorFileError(f"{path} is damaged: its content is not what was saved; {_TRAIN_AGAIN}")
     return _deserialize(path, entries)
 
 

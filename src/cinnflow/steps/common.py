@@ -25,7 +25,11 @@ def run_step(step: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             _end_unforeseen(error)
-        _end(f"{error}: make room and start snakemake again; every simulation that was finished is kept")
+        places = f"{Path.cwd()} or {os.environ.get('TMPDIR', '/tmp')}"
+        _end(
+            f"{error}: make room in {places} and start snakemake again; every simulation that was finished is kept, "
+            "and the last checkpoint of a training"
+        )
     except Exception as error:
         _end_unforeseen(error)
 

@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--member", type=int, required=True, help="which member of the ensemble")
     parser.add_argument("--before", type=Path, nargs="*", default=[], help="the fit of the round before")
     parser.add_argument("--region", default="", help="name of the store whose region is learned; empty: all there is")
+    parser.add_argument("--timeout", type=json.loads, required=True, help="seconds for one simulation, as JSON")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--memory", type=int, required=True, help="megabytes that the job may use")
     parser.add_argument("--fit", type=Path, required=True, help="the .keras file to write")
@@ -122,6 +123,8 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
         # A layer of the user's own may draw its first weights from the global generators alone.
         keras.utils.set_random_seed(seed)
     say(f"training {name}: {what}, on {device}")
+    # They share the cores with the training, which waits for them where they are slow.
+    workers = min(args.threads, default_workers(source))
     watch = _Watch(name, training.epochs, args.history)
     before = AmortizedPosterior.load(args.before[0]) if args.before else None
     found = fit(
@@ -134,8 +137,8 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
         warm_start=None if args.region else before,
         before=before,
         memory=memory_limit(args.memory),
-        # They share the cores with the training, which waits for them where they are slow.
-        workers=min(args.threads, default_workers(source)),
+        workers=workers,
+        timeout=args.timeout if workers else None,
         history_path=args.history,
         checkpoint_path=checkpoints,
         on_epoch=watch.follow,

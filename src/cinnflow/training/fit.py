@@ -73,6 +73,7 @@ def fit(
     before: AmortizedPosterior | None = None,
     memory: int | None = None,
     workers: int | None = None,
+    timeout: float | None = None,
     history_path: str | Path | None = None,
     checkpoint_path: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -90,6 +91,7 @@ def fit(
         before: the posterior of the round before, which the new one is compared with; it may be `warm_start`.
         memory: bytes that may be used; stored simulations that do not fit are streamed. None: they all fit.
         workers: processes that simulate; as for `Trainer`.
+        timeout: seconds for one simulation in these processes; None: no limit.
         history_path: a CSV file that is rewritten after each epoch.
         checkpoint_path: a folder from which a training that was killed goes on.
         on_epoch: called after each epoch.
@@ -132,6 +134,7 @@ def fit(
         checkpoint_path=checkpoint_path,
         on_epoch=on_epoch,
         simulation_workers=workers,
+        simulation_timeout=timeout,
         seed=seed,
         on_start=None if own_summary is None else lambda: check_comes_back(posterior),
     )
@@ -225,7 +228,11 @@ def _held_out(source: Simulations | StoredSimulations, share: float, seed: int) 
         raise TrainingError(f"training takes at least 3 simulations, got {count}")
     numbers = source.numbers if isinstance(source, StoredSimulations) else np.arange(count)
     held_out = (np.random.default_rng([seed, 0]).random(numbers[-1] + 1) < share)[numbers]
-    return held_out if held_out.any() and not held_out.all() else np.arange(count) == 0
+    if held_out.all():
+        raise TrainingError(
+            f"validation_share {share:g} holds back all {count} simulations: give more simulations, or a smaller share"
+        )
+    return held_out if held_out.any() else np.arange(count) == 0
 
 
 def _as_simulated(simulations: Simulations) -> dict[str, Any]:

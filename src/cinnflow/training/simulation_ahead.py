@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any
@@ -38,13 +38,15 @@ class SimulationAhead:
         model: model(batch_size, rng) gives a batch, a dict of arrays.
         workers: processes that simulate; 0: the thread that asks, one batch at a time, for functions that compute on
             whole batches, or that use TensorFlow, which does not survive in a forked process.
+        timeout: seconds for one simulation in a process, on average over a batch; None: no limit.
 
     Raises:
-        TrainingError: from `batches`, where the model raised an exception or took its process down.
+        TrainingError: from `batches`, where the model raised an exception, took its process down, or took too long.
     """
 
-    def __init__(self, model: Model, workers: int) -> None:
+    def __init__(self, model: Model, workers: int, timeout: float | None = None) -> None:
         self._model = model
+        self._timeout = timeout
         self._executor: ProcessPoolExecutor | None = None
         self._closed = False
         # A user's function may keep something between its calls.
@@ -77,7 +79,7 @@ class SimulationAhead:
                 while number < stop and len(waiting) <= ahead:
                     waiting.append(self._executor.submit(_simulate_in_worker, batch_size, [seed, number]))
                     number += 1
-                yield _checked(waiting.popleft().result)
+                yield _checked(partial(self._awaited, waiting.popleft(), batch_size))
         finally:
             for future in waiting:
                 future.cancel()
@@ -97,6 +99,15 @@ class SimulationAhead:
                 self._given_up.value = True
             self._executor.shutdown(cancel_futures=True)
 
+    def _awaited(self, coming: Future[Simulated], batch_size: int) -> Simulated:
+        # A process has begun with it, or is about to: none that was asked for earlier is still waited for.
+        if not wait([coming], None if self._timeout is None else self._timeout * batch_size).done:
+            raise TrainingError(
+                f"a batch of {batch_size} simulations is not done after {batch_size} times the limit of "
+                f"{self._timeout:g} s for one. {_GO_ON}"
+            )
+        return coming.result()
+
     def _simulate_here(self, batch_size: int, seed: list[int]) -> Simulated:
         with self._one_at_a_time:
             if self._closed:
@@ -114,6 +125,8 @@ class SimulationAhead:
 def _checked(simulate: Callable[[], Simulated]) -> Simulated:
     try:
         return simulate()
+    except TrainingError:
+        raise
     except BrokenProcessPool as error:
         raise TrainingError(f"the simulator crashed its process, or memory ran out. {_GO_ON}") from error
     except Exception as error:  # whatever a user's function raises

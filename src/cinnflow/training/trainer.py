@@ -65,6 +65,8 @@ class Trainer:
             and is faster as a `TensorFlowSimulator`, which simulates inside the compiled updates.
         seed: seed of simulations, order of batches and validation split.
         on_start: called before the first update of each training, when the posterior has its weights.
+        simulation_timeout: seconds for one simulation in a process, on average over a batch, after which training ends;
+            None: no limit.
 
     Raises:
         TypeError: for an amortizer that is none, such as the ensemble that `load_posterior` gives, or for what is no
@@ -87,6 +89,7 @@ class Trainer:
         simulation_workers: int | None = None,
         seed: int = 0,
         on_start: Callable[[], None] | None = None,
+        simulation_timeout: float | None = None,
     ) -> None:
         if not isinstance(amortizer, AmortizedPosterior):
             raise TypeError(
@@ -106,6 +109,9 @@ class Trainer:
         self.on_start = on_start
         self.simulation_workers = (
             None if simulation_workers is None else whole_number("simulation_workers", simulation_workers, 0)
+        )
+        self.simulation_timeout = (
+            None if simulation_timeout is None else positive_number("simulation_timeout", simulation_timeout)
         )
         self.seed = whole_number("seed", seed, 0)
         self._arrangement = Arrangement(amortizer, configurator)
@@ -362,7 +368,9 @@ class Trainer:
         if model is None:
             raise ValueError("this regime simulates while it trains: give the Trainer a generative_model")
         workers = default_workers(model) if self.simulation_workers is None else self.simulation_workers
-        with SimulationAhead(model, workers) as ahead:
+        if self.simulation_timeout is not None and not workers:
+            raise ValueError("simulation_timeout takes processes that simulate (simulation_workers): a thread has none")
+        with SimulationAhead(model, workers, self.simulation_timeout) as ahead:
             yield ahead
 
     def _model_batches(self, ahead: SimulationAhead, seed: int, count: int, batch_size: int) -> list[Simulated]:
