@@ -170,6 +170,17 @@ def test_what_is_no_simulation_is_told(returned, says, max_length):
             cf.Simulator(lambda *_: None, batched=True, max_length=max_length)(np.ones((2, 2)), rng())
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_batch_may_be_a_list_of_arrays_that_differ_in_length(by_name):
+    def simulate(theta, _):
+        x = [np.full((1 + row, 2), row) for row in range(len(theta))]
+        return {"x": x} if by_name else x
+
+    found = cf.Simulator(simulate, batched=True, max_length=4)(np.ones((3, 2)), rng())
+    assert found["mask"].sum(axis=1).tolist() == [1, 2, 3]
+    assert found["x"].sum(axis=(1, 2)).tolist() == [0, 4, 12]
+
+
 def test_numbers_keep_their_type_as_far_as_networks_have_it():
     types = (np.float32, np.int8, np.bool_, np.longdouble)
     simulator = cf.Simulator(lambda *_: {f"x{i}": np.ones(3, each) for i, each in enumerate(types)})

@@ -83,10 +83,12 @@ class Simulator:
             context = self.context_generator.draw(len(theta), rng)
         if self.batched:
             positional, named = context.arguments()
-            output = _arrays(self._simulate(theta, rng, *positional, **named))
+            output = self._simulate(theta, rng, *positional, **named)
             if self.max_length is None:
-                return output
-            outputs = [each_array(output, lambda values, row=row: values[row]) for row in range(len(theta))]
+                return _arrays(output)
+            # One by one: a list of arrays that differ in length is no array.
+            rows = [each_array(output, lambda values, row=row: values[row]) for row in range(len(theta))]
+            outputs = [_arrays(row) for row in rows]
         else:
             outputs = []
             for row, parameters in enumerate(theta):
