@@ -61,7 +61,8 @@ rule train:
         "{STEP}.train --stores {STORES} --manifests {input.manifests:q} --meaning {PLAN.store.name:q} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --network {params.network:q} --training {params.training:q} --code={params.code:q}"
         " --seed {params.seed} --member {wildcards.member} --before {input.before:q} --region={params.region:q}"
-        " --timeout {TIMEOUT} --threads {threads} --memory {resources.mem_mb} --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
+        " --timeout {TIMEOUT} --threads {threads} --memory {resources.mem_mb}"
+        " --fit {output.fit:q} --history {output.history:q} 2> {log:q}"
 
 
 if SIMULATIONS.stop_below is not None:

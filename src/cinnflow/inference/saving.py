@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 _LABEL = "cinnflow.json"
-_TRAIN_AGAIN = "delete it and train again, in a study by snakemake"
+_TRAIN_AGAIN = "train again, in a study by deleting it and running snakemake"
 
 
 def save_posterior(posterior: AmortizedPosterior, path: str | Path) -> None:

@@ -12,7 +12,7 @@ from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Configurator, conditions_of
 from cinnflow.inference.configured import checked
 from cinnflow.simulation.numbers import numbers
-from cinnflow.training.batches import Arrays, finite_rows, pad_and_stack
+from cinnflow.training.batches import Arrays, digest_of, finite_rows, pad_and_stack
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_ahead import Simulated
 
@@ -75,6 +75,22 @@ class Arrangement:
         arrays = checked(configured, len(self._amortizer.names))
         self._amortizer.transform.check(arrays["parameters"], self._amortizer.names)
         return arrays
+
+    def meaning(self, first: Sequence[Simulated], again: Sequence[Simulated]) -> str:
+        """A digest that tells a model's simulations from another's; of nothing where the same seed gave other ones.
+
+        Args:
+            first: batches of the model.
+            again: the same, made once more.
+        """
+        once, twice = ([digest_of(self.configure(batch)) for batch in batches] for batches in (first, again))
+        if once == twice:
+            return " ".join(once)
+        log.warning(
+            "the same seed gave other simulations: a random draw does not come from rng. This training cannot be "
+            "repeated, and a checkpoint of another model would not be told from its own"
+        )
+        return ""
 
     def finite(self, arrays: Arrays) -> Arrays:
         """Those simulations that are finite.

@@ -37,14 +37,20 @@ class SimulationAhead:
     Args:
         model: model(batch_size, rng) gives a batch, a dict of arrays.
         workers: processes that simulate; 0: the thread that asks, one batch at a time, for functions that compute on
-            whole batches, or that use TensorFlow, which does not survive in a forked process.
+            whole batches, or that use TensorFlow, which does not survive in a forked process; None: `default_workers`.
         timeout: seconds for one simulation in a process, on average over a batch; None: no limit.
 
     Raises:
-        TrainingError: from `batches`, where the model raised an exception, took its process down, or took too long.
+        ValueError: for a timeout where no processes simulate.
+        TrainingError: from `batches` and `at_least`, where the model raised an exception, took its process down, or
+            took too long.
     """
 
-    def __init__(self, model: Model, workers: int, timeout: float | None = None) -> None:
+    def __init__(self, model: Model, workers: int | None, timeout: float | None = None) -> None:
+        if workers is None:
+            workers = default_workers(model)
+        if timeout is not None and not workers:
+            raise ValueError("simulation_timeout takes processes that simulate (simulation_workers): a thread has none")
         self._model = model
         self._timeout = timeout
         self._executor: ProcessPoolExecutor | None = None
@@ -83,6 +89,11 @@ class SimulationAhead:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def at_least(self, count: int, seed: int, batch_size: int) -> list[Simulated]:
+        """The first `count` simulations of a seed or a few more, in batches: what a batch shares may differ between."""
+        batches = -(-count // batch_size)
+        return list(self.batches(seed, batch_size, 0, batches, batches))
 
     def close(self, give_up: bool = False) -> None:
         """Waits for the batches that are being made; nobody simulates anything after that.

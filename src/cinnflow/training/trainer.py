@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +22,6 @@ from cinnflow.training.batches import (
     Arrays,
     Batches,
     InMemoryBatches,
-    digest_of,
     made_ahead,
     pad_and_stack,
 )
@@ -34,10 +32,8 @@ from cinnflow.training.held_out import count_held_out, held_apart
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
 from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
-from cinnflow.training.simulation_ahead import Model, Simulated, SimulationAhead, default_workers
+from cinnflow.training.simulation_ahead import Model, SimulationAhead
 from cinnflow.training.simulation_inside import SimulationInside
-
-log = logging.getLogger(__name__)
 
 _PILOT_SIMULATIONS = 1024
 
@@ -330,11 +326,13 @@ class Trainer:
         with self._simulating() as ahead:
             elements = 0
             if not self.amortizer.adapted:
-                simulated = self._model_batches(ahead, self._seed("pilot"), _PILOT_SIMULATIONS, size)
-                pilot = self._arrangement.together(simulated)
+                pilot = self._arrangement.together(ahead.at_least(_PILOT_SIMULATIONS, self._seed("pilot"), size))
                 elements = pilot["summary_mask"].shape[1] if "summary_mask" in pilot else 0
             validation = self._validation(validation_sims, size, ahead)
-            meaning = self._first_simulations(ahead, size) if self.checkpoint_path else ""
+            meaning = ""
+            if self.checkpoint_path:
+                first, again = (ahead.at_least(1, self._seed("batches"), size) for _ in range(2))
+                meaning = self._arrangement.meaning(first, again)
             settings = {
                 "batch_size": size,
                 "updates_per_epoch": chosen.iterations_per_epoch,
@@ -362,33 +360,10 @@ class Trainer:
                 batches = ReplayBatches(ahead, configure, prepare, capacity=chosen.buffer_capacity, **settings)
             return self.train_on(batches, chosen, validation, meaning=meaning)
 
-    @contextmanager
-    def _simulating(self) -> Iterator[SimulationAhead]:
-        model = self.generative_model
-        if model is None:
+    def _simulating(self) -> SimulationAhead:
+        if self.generative_model is None:
             raise ValueError("this regime simulates while it trains: give the Trainer a generative_model")
-        workers = default_workers(model) if self.simulation_workers is None else self.simulation_workers
-        if self.simulation_timeout is not None and not workers:
-            raise ValueError("simulation_timeout takes processes that simulate (simulation_workers): a thread has none")
-        with SimulationAhead(model, workers, self.simulation_timeout) as ahead:
-            yield ahead
-
-    def _model_batches(self, ahead: SimulationAhead, seed: int, count: int, batch_size: int) -> list[Simulated]:
-        """At least `count` simulations, in batches, since what a batch has in common may differ between batches."""
-        batches = -(-count // batch_size)
-        return list(ahead.batches(seed, batch_size, 0, batches, batches))
-
-    def _first_simulations(self, ahead: SimulationAhead, batch_size: int) -> str:
-        """A digest of a batch, which tells a model from others; of nothing where the same seed gives another one."""
-        first, again = (self._model_batches(ahead, self._seed("batches"), 1, batch_size) for _ in range(2))
-        digests = {digest_of(self._arrangement.configure(batch)) for (batch,) in (first, again)}
-        if len(digests) == 1:
-            return digests.pop()
-        log.warning(
-            "the same seed gave other simulations: a random draw does not come from rng. This training cannot be "
-            "repeated, and a checkpoint of another model would not be told from its own"
-        )
-        return ""
+        return SimulationAhead(self.generative_model, self.simulation_workers, self.simulation_timeout)
 
     def _validation(
         self, validation_sims: int | Mapping | None, batch_size: int = 0, ahead: SimulationAhead | None = None
@@ -398,8 +373,8 @@ class Trainer:
         if not validation_sims:
             return None
         count = whole_number("validation_sims", validation_sims)
-        batches = self._model_batches(ahead, self._seed("validation"), count, batch_size)
-        return {name: array[:count] for name, array in self._arrangement.together(batches).items()}
+        arrays = self._arrangement.together(ahead.at_least(count, self._seed("validation"), batch_size))
+        return {name: array[:count] for name, array in arrays.items()}
 
     def _seed(self, purpose: str) -> int:
         """A seed for one purpose of the next training; no two trainings of one trainer share any."""
