@@ -36,11 +36,16 @@ def positive_number(name: str, number: Any) -> float:
 
 
 def functions(**given: Any) -> None:
-    """Checks that arguments, by name, are functions, or None where they are left out.
+    """Checks that arguments, by name, are functions.
 
     Raises:
         TypeError: for anything else.
     """
     for name, value in given.items():
-        if value is not None and not callable(value):
+        if not callable(value):
             raise TypeError(f"{name} takes a function, got {value!r}")
+
+
+def functions_or_none(**given: Any) -> None:
+    """Checks that arguments, by name, are functions, or None where they are left out; errors as for `functions`."""
+    functions(**{name: value for name, value in given.items() if value is not None})

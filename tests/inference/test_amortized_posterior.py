@@ -304,6 +304,9 @@ def test_mistakes_are_told():
         AmortizedPosterior(InvertibleNetwork(2), names="ab")
     with pytest.raises(ValueError, match="lower takes one bound"):
         AmortizedPosterior(InvertibleNetwork(2), lower=[0.0, 0.0, 0.0])
+    for seed in (-1, "a"):
+        with pytest.raises(ValueError, match=f"seed takes a whole number from 0 on, got {seed!r}"):
+            posterior().sample(DATA, 5, seed=seed)
     with pytest.raises(ValueError, match=r"theta takes .* shape \(40, 3\), .* got \(3,\)"):
         posterior().log_prob(THETA[0], DATA)
 

@@ -52,6 +52,8 @@ def test_a_seed_gives_the_same_draws_and_another_others():
     ensemble = Ensemble([Normal(0), Normal(1)])
     np.testing.assert_array_equal(ensemble.sample(DATA, 7, seed=3), ensemble.sample(DATA, 7, seed=3))
     assert not np.array_equal(ensemble.sample(DATA, 7, seed=3), ensemble.sample(DATA, 7, seed=4))
+    with pytest.raises(ValueError, match="seed takes a whole number from 0 on, got -1"):
+        ensemble.sample(DATA, 7, seed=-1)
 
 
 def test_no_members_or_members_of_other_parameters_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import product
 
 import numpy as np
 import pytest
@@ -188,9 +189,9 @@ def test_numbers_keep_their_type_as_far_as_networks_have_it():
 
 
 def test_a_simulator_takes_a_function():
-    for kind in (cf.Simulator, cf.TensorFlowSimulator):
-        with pytest.raises(TypeError, match="simulate takes a function, got 3"):
-            kind(3)
+    for kind, none in product((cf.Simulator, cf.TensorFlowSimulator), (3, None)):
+        with pytest.raises(TypeError, match=f"simulate takes a function, got {none}"):
+            kind(none)
 
 
 @pytest.mark.parametrize(

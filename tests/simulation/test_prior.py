@@ -67,7 +67,8 @@ def test_draws_that_contradict_the_prior_are_refused(draw, says):
 
 
 def test_a_prior_takes_a_function():
-    with pytest.raises(TypeError, match="draw takes a function, got 3"):
-        Prior(3)
+    for none in (3, None):
+        with pytest.raises(TypeError, match=f"draw takes a function, got {none}"):
+            Prior(none)
     with pytest.raises(PriorError, match="returned None"):
         Prior(lambda *_: None, batched=True)

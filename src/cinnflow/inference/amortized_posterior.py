@@ -223,9 +223,10 @@ class AmortizedPosterior(keras.Layer):
 
         Raises:
             ValueError: for data of other names or shapes, that are not finite, or whose lengths contradict each other;
-                for a number of draws below 1.
+                for a number of draws below 1, or a seed that is no whole number from 0 on.
         """
         n_samples = whole_number("n_samples", n_samples)
+        seed = None if seed is None else whole_number("seed", seed, 0)
         condition = self._in_parts(self._condition_of, data)
         return draw(self._invert, self._invert_compiled, condition, n_samples, len(self.names), seed)
 

@@ -61,9 +61,10 @@ class Ensemble:
             Draws (data sets, n_samples, parameters), on the parameters' own scale and within their bounds.
 
         Raises:
-            ValueError: for a number of draws below 1, and as a member does.
+            ValueError: as a member does.
         """
         n_samples = whole_number("n_samples", n_samples)
+        seed = None if seed is None else whole_number("seed", seed, 0)
         seeds = np.random.SeedSequence(seed).spawn(len(self.members) + 1)
         rng = np.random.default_rng(seeds[-1])
         # Which members give one draw more is random, or the first would weigh more where draws are few.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from cinnflow import config
-from cinnflow.arguments import functions, positive_number, whole_number
+from cinnflow.arguments import functions_or_none, positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks.mlp import child_seeds
 from cinnflow.simulation.generative_model import GenerativeModel
@@ -92,7 +92,9 @@ class Trainer:
                 f"amortizer takes an AmortizedPosterior, got {type(amortizer).__name__}: to go on from a file, "
                 "AmortizedPosterior.load(path)"
             )
-        functions(generative_model=generative_model, configurator=configurator, on_epoch=on_epoch, on_start=on_start)
+        functions_or_none(
+            generative_model=generative_model, configurator=configurator, on_epoch=on_epoch, on_start=on_start
+        )
         if isinstance(generative_model, GenerativeModel) and configurator is None:
             check_agreement(amortizer, generative_model.prior)
         self.amortizer = amortizer
