@@ -175,6 +175,12 @@ def test_a_file_that_nothing_reads_or_that_is_damaged(tmp_path):
         read_observation(tmp_path / "x.npy", ONE)
 
 
+def test_a_file_of_no_data_sets(tmp_path):
+    np.save(tmp_path / "none.npy", np.zeros((0, 4, 2)))
+    with pytest.raises(ObservationError, match=r"x has shape \(0, 4, 2\), which holds no data set"):
+        read_observation(tmp_path / "none.npy", {"x": (4, 2)})
+
+
 def test_arrays_that_hold_different_numbers_of_data_sets(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((3, 5)), y=np.zeros((2, 2, 3)))
     with pytest.raises(ObservationError, match="different numbers of data sets"):

@@ -139,6 +139,8 @@ def _stacked(path: Path, name: str, values: Any, shape: tuple[int, ...], padded:
             f"{path}: {name} has shape {given}; a simulation gives {own}, and many data sets are stacked "
             f"along a first axis, (data sets, {own[1:]}"
         )
+    if not len(array):
+        raise ObservationError(f"{path}: {name} has shape {given}, which holds no data set")
     return array
 
 
