@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class Locked(RuntimeError):
-    """Another run works on the study."""
+    """The study's lock cannot be had; the message says why."""
 
 
 class Lock:
@@ -29,10 +29,16 @@ class Lock:
         """Takes the lock, and keeps it until this process ends.
 
         Raises:
-            Locked: when another process has it, and the message names that process; or where there are no locks.
+            Locked: when another process has it, and the message names that process; or where there are no locks, or
+                nothing can be written.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise Locked(
+                f"{self._path} cannot be written ({error.strerror}): let `results` be a folder that you may write to"
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
