@@ -295,6 +295,11 @@ def test_configured_data_unlike_those_in_training_are_refused(of_any_length, cha
         of_any_length.sample({name: array for name, array in configured.items() if array is not None}, 5)
 
 
+def test_no_data_sets_have_no_posterior(trained):
+    with pytest.raises(ValueError, match="the data hold no data set"):
+        trained.sample(rows(DATA, slice(0)), 5)
+
+
 def test_mistakes_are_told():
     with pytest.raises(ValueError, match="seen no training data"):
         AmortizedPosterior(InvertibleNetwork(2)).sample(np.zeros((1, 3)), 5)

@@ -291,8 +291,11 @@ class AmortizedPosterior(keras.Layer):
         configured = self.configure(data)
         if is_configured(data):
             check_configured(configured, self._shapes)
-            return zero_where_missing(configured)
-        self.configurator.check(data)
+            configured = zero_where_missing(configured)
+        else:
+            self.configurator.check(data)
+        if not number_of(configured):
+            raise ValueError("the data hold no data set")
         return configured
 
     @tf.function(autograph=False, reduce_retracing=True)

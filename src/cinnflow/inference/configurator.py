@@ -180,8 +180,8 @@ class Configurator:
         arrays = {name: self._counts(arrays) for name in self.lengths} | arrays
         xp = _numpy_for(arrays)
         configured = {}
+        # Channels and entries are counted, since -1 is no number of them where a batch has no data sets or no elements.
         if self.to_summary:
-            # Counted, since -1 is no number of channels where a batch has no elements.
             channels = {name: math.prod(self.shapes[name][1:]) for name in self.to_summary}
             flat = [xp.reshape(arrays[name], (*arrays[name].shape[:2], channels[name])) for name in self.to_summary]
             stacked = xp.concatenate(flat, axis=-1)
@@ -190,7 +190,8 @@ class Configurator:
                 stacked = xp.where(there[..., None], stacked, 0)  # where nothing is, NaN may stand
             configured["summary_conditions"] = stacked
         if self.to_direct:
-            flat = [xp.reshape(arrays[name], (arrays[name].shape[0], -1)) for name in self.to_direct]
+            entries = {name: math.prod(self.shapes[name]) for name in self.to_direct}
+            flat = [xp.reshape(arrays[name], (arrays[name].shape[0], entries[name])) for name in self.to_direct]
             configured["direct_conditions"] = xp.concatenate(flat, axis=-1)
         return configured
 
