@@ -97,6 +97,15 @@ def test_check_finds_what_would_end_a_study_later(study, old, new, says):
     assert says in ended.stdout
 
 
+def test_check_reads_the_file_that_proposals_are_truncated_around(study):
+    config = CONFIG.replace("test: 4", "test: 4, proposal: truncated, observation: one.csv")
+    (study / "config.yaml").write_text(config)
+    (study / "one.csv").write_text("1,2\n3,4\n5,\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    assert "simulations.observation: one.csv: x holds values that are not finite" in ended.stdout
+
+
 def test_check_reads_observations_that_may_be_shorter(study):
     (study / "model.py").write_text(
         MODEL.replace("size=(3, 2)", "size=(n_obs, 2)")

@@ -89,8 +89,11 @@ def _unreadable(plan: Plan, found: Pilot) -> list[str]:
     shapes = {
         name: (maximum(max_length), *shape[1:]) if name in padded else shape for name, shape in found.shapes.items()
     }
+    observations = {f"observation {name}": path for name, path in plan.study.observations.items()}
+    if plan.study.simulations.observation not in {None, *plan.study.observations}:
+        observations["simulations.observation"] = str(plan.around)
     problems = []
-    for name, path in plan.study.observations.items() if shapes else ():
+    for key, path in observations.items() if shapes else ():
         try:
             read_observation(
                 Path(path),
@@ -100,7 +103,7 @@ def _unreadable(plan: Plan, found: Pilot) -> list[str]:
                 found.lengths,
             )
         except ObservationError as error:
-            problems.append(f"observation {name}: {error}")
+            problems.append(f"{key}: {error}")
     return problems
 
 
