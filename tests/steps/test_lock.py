@@ -1,3 +1,5 @@
+"""The lock that one run at a time has on a study."""
+
 import pytest
 
 from cinnflow.steps.lock import Lock, Locked

@@ -18,13 +18,7 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.training.agreement import check_agreement
 from cinnflow.training.arguments import path_of, settings_of
 from cinnflow.training.arrangement import Arrangement
-from cinnflow.training.batches import (
-    Arrays,
-    Batches,
-    InMemoryBatches,
-    made_ahead,
-    pad_and_stack,
-)
+from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, made_ahead, pad_and_stack
 from cinnflow.training.compiled_updates import Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
