@@ -97,13 +97,20 @@ def test_check_finds_what_would_end_a_study_later(study, old, new, says):
     assert says in ended.stdout
 
 
-def test_check_reads_the_file_that_proposals_are_truncated_around(study):
+@pytest.mark.parametrize(
+    ("observed", "says"),
+    [
+        ("1,2\n3,4\n5,\n", "simulations.observation: one.csv: x holds values that are not finite"),
+        ("1,2,3,4,5,6\n" * 17, "one.csv holds 17 data sets; proposals are truncated for 16 at most"),
+    ],
+)
+def test_check_reads_the_file_that_proposals_are_truncated_around(study, observed, says):
     config = CONFIG.replace("test: 4", "test: 4, proposal: truncated, observation: one.csv")
     (study / "config.yaml").write_text(config)
-    (study / "one.csv").write_text("1,2\n3,4\n5,\n")
+    (study / "one.csv").write_text(observed)
     ended = cinnflow(study, "check")
     assert ended.returncode == 1
-    assert "simulations.observation: one.csv: x holds values that are not finite" in ended.stdout
+    assert says in " ".join(ended.stdout.split())
 
 
 def test_check_reads_observations_that_may_be_shorter(study):

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from cinnflow.inference.observation import ObservationError, read_observation
+from cinnflow.inference.observation import ObservationError, check_truncated_around, read_observation
 from cinnflow.plan import Plan
 from cinnflow.report.numbers import alike
 from cinnflow.simulation.outcome import Status
@@ -89,19 +89,22 @@ def _unreadable(plan: Plan, found: Pilot) -> list[str]:
     shapes = {
         name: (maximum(max_length), *shape[1:]) if name in padded else shape for name, shape in found.shapes.items()
     }
-    observations = {f"observation {name}": path for name, path in plan.study.observations.items()}
-    if plan.study.simulations.observation not in {None, *plan.study.observations}:
-        observations["simulations.observation"] = str(plan.around)
+    observations = {f"observation {name}": Path(path) for name, path in plan.study.observations.items()}
+    around = None if plan.study.simulations.observation is None else plan.around
+    if around not in {None, *observations.values()}:
+        observations["simulations.observation"] = around
     problems = []
     for key, path in observations.items() if shapes else ():
         try:
-            read_observation(
-                Path(path),
+            observed = read_observation(
+                path,
                 shapes | plan.model.generative.context_shapes,
                 plan.model.read_observation,
                 padded,
                 found.lengths,
             )
+            if path == around:
+                check_truncated_around(path, observed)
         except ObservationError as error:
             problems.append(f"{key}: {error}")
     return problems

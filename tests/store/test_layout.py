@@ -1,7 +1,7 @@
 import pytest
 from stores import fill, make_model, make_store
 
-from cinnflow.store.layout import STATUS, place
+from cinnflow.store.layout import STATUS, Store, StoreError, place
 
 
 def test_a_file_is_placed_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -32,3 +32,9 @@ def test_a_store_knows_its_splits_batches_and_batch_size(tmp_path):
 def test_a_store_without_a_success_knows_its_batch_size(tmp_path):
     store = fill(make_store(tmp_path), make_model(lambda *_: 1 / 0), size=4)
     assert store.batch_size() == 4
+
+
+def test_a_store_that_cannot_be_read_says_so(tmp_path):
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(StoreError, match=r"point.zarr cannot be read \(Not a directory\): let `results` be a folder"):
+        Store(tmp_path / "results/point.zarr").batch_size()

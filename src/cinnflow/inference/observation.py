@@ -14,9 +14,30 @@ from cinnflow.simulation.numbers import numbers
 from cinnflow.simulation.padding import MASK
 from cinnflow.simulation.tables import READERS, has_counted_columns
 
+MOST_TRUNCATED_AROUND = 16
+"""Data sets that proposals are truncated around: their regions are united."""
+
 
 class ObservationError(PlainError, ValueError):
     """Observed data that are not shaped like simulated ones; the message says how they differ."""
+
+
+def check_truncated_around(path: Path, observed: Mapping[str, np.ndarray]) -> None:
+    """Checks that proposals can be truncated around observed data.
+
+    Args:
+        path: the file that they were read from.
+        observed: arrays of shape (data sets, ...), by name.
+
+    Raises:
+        ObservationError: where they are too many data sets.
+    """
+    data_sets = len(next(iter(observed.values())))
+    if data_sets > MOST_TRUNCATED_AROUND:
+        raise ObservationError(
+            f"{path} holds {data_sets} data sets; proposals are truncated for {MOST_TRUNCATED_AROUND} at most: "
+            "set simulations.proposal: prior, whose posterior is for all of them"
+        )
 
 
 def read_observation(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cinnflow.imports import quick_imports
-from cinnflow.inference.observation import ObservationError
+from cinnflow.inference.observation import check_truncated_around
 from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.infer import read_observed
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from cinnflow.inference.region import Region
 
 PRIOR_DRAWS = 200_000
-MOST_DATA_SETS = 16
-"""Of one observation: their regions are united."""
 
 
 def main() -> None:
@@ -55,12 +53,7 @@ def _truncate(args: argparse.Namespace) -> None:
         )
     model, _ = load_unedited(args, args.prior)
     observed = read_observed(args.observation, read_simulations(args.stores, [read_manifest(args.manifest)]), model)
-    data_sets = len(next(iter(observed.values())))
-    if data_sets > MOST_DATA_SETS:
-        raise ObservationError(
-            f"{args.observation} holds {data_sets} data sets; proposals are truncated for {MOST_DATA_SETS} at most: "
-            "set simulations.proposal: prior, whose posterior is for all of them"
-        )
+    check_truncated_around(args.observation, observed)
 
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
     with quick_imports():

@@ -133,9 +133,18 @@ class Store:
         return sorted({*found, *(path.name for path in self.scratch.glob("*") if path.is_dir())})
 
     def batch_size(self) -> int | None:
-        """Simulations in a batch of this store, None while there is no committed batch."""
-        with contextlib.suppress(FileNotFoundError, ValueError, LookupError, TypeError):
-            return int(json.loads((self.path / "zarr.json").read_text())["attributes"]["cinnflow"]["batch_size"])
+        """Simulations in a batch of this store, None while there is no committed batch.
+
+        Raises:
+            StoreError: when it cannot be read.
+        """
+        try:
+            with contextlib.suppress(FileNotFoundError, ValueError, LookupError, TypeError):
+                return int(json.loads((self.path / "zarr.json").read_text())["attributes"]["cinnflow"]["batch_size"])
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be read ({error.strerror}): let `results` be a folder that you may read"
+            ) from error
         # Before any simulation has succeeded, nothing else tells.
         records = [path for path in self.path.glob("*/status/c/*") if path.name.isdigit()]
         sizes = Counter(record.stat().st_size - CHECKSUM_BYTES for record in records)
