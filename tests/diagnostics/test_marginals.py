@@ -20,7 +20,7 @@ def test_fractional_ranks_are_uniform_for_any_number_of_draws_and_for_ties(draws
     assert stats.kstest(ranks, "uniform").pvalue > 1e-3
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(2, 30), st.integers(2, 20), st.integers(0, 2**32 - 1))
 def test_ranks_depend_on_the_order_of_values_alone(data_sets: int, draws: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

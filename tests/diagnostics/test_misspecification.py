@@ -78,7 +78,7 @@ def test_rows_that_are_not_finite_are_left_out_and_counted() -> None:
     observed=arrays(np.float64, (2, 3), elements=st.floats(allow_nan=False, allow_infinity=False)),
     reference=arrays(np.float64, (5, 3), elements=st.floats(allow_nan=False, allow_infinity=False)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_finite_summaries_have_a_p_value(observed: np.ndarray, reference: np.ndarray) -> None:
     table = misspecification.compute(observed, reference, resamples=9)
     assert np.isfinite(table["squared_mmd"]).all()

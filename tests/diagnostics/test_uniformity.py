@@ -56,7 +56,7 @@ def test_band_is_that_of_arviz_within_one_count(count: int) -> None:
     np.testing.assert_allclose(uniformity.band(count, 0.05), theirs, atol=1 / count + 1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.001, 0.999), min_size=2, max_size=120), st.sampled_from([0.01, 0.05, 0.3]))
 def test_p_value_and_band_agree(values: list[float], alpha: float) -> None:
     numbers = np.array(values)

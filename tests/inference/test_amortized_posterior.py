@@ -182,7 +182,7 @@ FINITE = st.one_of(
     series=arrays(np.float64, (3, 7, 2), elements=FINITE),
     pupils=arrays(np.float64, 3, elements=FINITE),
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @pytest.mark.parametrize("design", ["affine", "spline"])
 def test_extreme_values_never_give_nan(design, theta, series, pupils):
     if design not in EXTREME:

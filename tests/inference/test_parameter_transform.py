@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -44,7 +44,6 @@ def test_log_determinant_is_that_of_the_autograd_jacobian():
 
 
 @given(arrays(np.float64, (3, 4), elements=st.floats(allow_nan=False)))
-@settings(deadline=None)
 def test_nothing_leaves_the_bounds(u):
     theta = ParameterTransform(LOWER, UPPER).inverse(u).numpy()
     assert np.all((theta >= LOWER) & (theta <= UPPER))
@@ -52,7 +51,6 @@ def test_nothing_leaves_the_bounds(u):
 
 
 @given(st.floats(-1e250, 1e250), st.floats(1e-12, 1e12), st.floats(0, 1))
-@settings(deadline=None)
 def test_any_interval_keeps_its_draws(lower, width, share):
     upper = lower + width * max(1.0, abs(lower))
     transform = ParameterTransform([lower], [upper])

@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cinnflow.networks import dense
 from cinnflow.networks.dense import Dense
 
-ON_CPU = pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU takes products as they are")
+ON_CPU = pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU takes blocks")
+
+
+@pytest.fixture
+def on_gpu(monkeypatch):
+    """The layer believes that it is on a GPU."""
+    monkeypatch.setattr(dense, "_on_gpu", lambda: True)
 
 
 def outputs_and_gradients(kind, x, **settings):
@@ -32,7 +39,13 @@ def test_it_agrees_with_keras(shape, use_bias):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-def products_in(x_shape):
+@pytest.mark.usefixtures("on_gpu")
+@pytest.mark.parametrize("shape", [(1024, 3), (50, 32, 4), (1031, 64), (31, 67, 8), (2, 40_000)])
+def test_it_agrees_with_keras_on_a_gpu(shape):
+    test_it_agrees_with_keras(shape, True)
+
+
+def products(x_shape, kind="MatMul"):
     """The matrix products of a layer's forward and backward pass."""
     layer = Dense(5)
     layer.build(x_shape)
@@ -44,7 +57,7 @@ def products_in(x_shape):
         return tape.gradient(loss, layer.kernel.value)
 
     graph = gradients.get_concrete_function(tf.TensorSpec(x_shape, tf.float32)).graph
-    return sum(operation.type == "MatMul" for operation in graph.get_operations())
+    return [operation for operation in graph.get_operations() if operation.type == kind]
 
 
 @ON_CPU
@@ -54,7 +67,13 @@ def products_in(x_shape):
 )
 def test_it_transposes_from_a_thousand_rows_on(shape, transposed):
     # Forward and of the kernel; in halves, that of x stands there too, and is left out when compiled.
-    assert products_in(shape) == (4 if transposed else 2)
+    assert len(products(shape)) == (4 if transposed else 2)
+
+
+@pytest.mark.usefixtures("on_gpu")
+@pytest.mark.parametrize(("rows", "blocks"), [(1000, []), (1600, [25]), (128_000, [128]), (1031, [1])])
+def test_a_gpu_takes_rows_in_blocks(rows, blocks):
+    assert [product.outputs[0].shape[0] for product in products((rows, 4), "BatchMatMulV2")] == blocks
 
 
 @ON_CPU
@@ -69,10 +88,10 @@ def test_compiled_it_still_transposes():
         return tape.gradient(loss, layer.kernel.value)
 
     program = gradient.experimental_get_compiler_ir(tf.zeros((1024, 32)))(stage="optimized_hlo")
-    products = [line for line in program.splitlines() if " dot(" in line]
-    assert len(products) == 3
+    taken = [line for line in program.splitlines() if " dot(" in line]
+    assert len(taken) == 3
     # Contracted over rows, each of them would have {0} on the left.
-    assert all("lhs_contracting_dims={1}" in line for line in products)
+    assert all("lhs_contracting_dims={1}" in line for line in taken)
 
 
 def test_it_takes_a_number_of_data_sets_that_is_not_known():

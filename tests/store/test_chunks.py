@@ -50,7 +50,7 @@ def test_zarr_writes_the_same_bytes_and_reads_them(kind):
 
 
 @given(st.lists(st.text(), min_size=1, max_size=5))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_zarr_writes_any_text_in_the_same_bytes(texts):
     values, spec = np.array(texts, dtype=object), RECORDS[-1]
     array, memory, key = in_memory(spec, len(texts))
@@ -61,7 +61,7 @@ def test_zarr_writes_any_text_in_the_same_bytes(texts):
 
 
 @given(hnp.arrays("f8", st.tuples(st.integers(1, 4), st.integers(1, 3))))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_every_bit_of_a_number_is_kept(values):
     spec = data_spec("x", values.shape[1:])
     assert decode(spec, encode(spec, values), len(values)).tobytes() == values.tobytes()
@@ -69,7 +69,7 @@ def test_every_bit_of_a_number_is_kept(values):
 
 @kinds
 @given(data=st.data())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_damaged_chunk_is_refused(kind, data):
     spec, values = CHUNKS[kind]
     chunk = encode(spec, values)

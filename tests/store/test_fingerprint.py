@@ -235,7 +235,7 @@ EXPRESSIONS = st.recursive(
 
 
 @given(EXPRESSIONS, EXPRESSIONS)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_code_keeps_its_digest_when_it_is_reformatted(tmp_path_factory, first, second):
     path = tmp_path_factory.getbasetemp() / "round-trip.py"
     text = f"x = {first}\ndef g(x):\n    'doc'\n    if x:\n        return {second}\n    async def h(): yield x\n"

@@ -65,7 +65,7 @@ def test_several_processes_at_one_source(tmp_path, attempt):
     bad=st.sets(st.integers(0, 39)),
     in_theta=st.booleans(),
 )
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_row_is_lost_and_none_that_is_not_finite_is_trained_on(tmp_path_factory, rows, test, size, bad, in_theta):
     folder = tmp_path_factory.mktemp("store")
     test, theta, x = min(test, rows - 1), THETA[np.arange(rows) % 37].copy(), np.arange(3.0 * rows).reshape(rows, 3)

@@ -69,7 +69,7 @@ def test_what_is_appended_is_read_back(written, path):
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_torn_record_is_dropped_and_no_other(written, path, data):
     ends, content = written
     cut = data.draw(st.sampled_from(ends) | st.integers(0, len(content)))
@@ -80,7 +80,7 @@ def test_a_torn_record_is_dropped_and_no_other(written, path, data):
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_flipped_bit_never_makes_a_wrong_entry(written, path, data):
     ends, content = written
     where = data.draw(st.integers(0, len(content) - 1))

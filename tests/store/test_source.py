@@ -93,7 +93,7 @@ DTYPES = st.one_of(
     size=st.integers(1, 40),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_the_shapes_types_and_blocks_the_rows_come_out_as_they_are(
     tmp_path, rows, parameters, shape, dtypes, by_columns, compressed, suffix, size, seed
 ):

@@ -66,7 +66,7 @@ def test_an_undamaged_store_has_no_damage(undamaged):
     assert list(verify(Store(undamaged / "simulations" / "model-12345678.zarr"), undamaged)) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_to_any_chunk_is_found_and_its_batch_named(undamaged, tmp_path, data):
     results = tmp_path / "copy"
