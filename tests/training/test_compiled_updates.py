@@ -23,27 +23,31 @@ def adapted(**network):
     )
 
 
-def optimizer(**settings):
-    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 20), **settings)
+RATES = np.linspace(1e-2, 2e-3, 7)
+
+
+def updates_of(posterior, largest_gradient=1.0):
+    return CompiledUpdates(posterior, keras.optimizers.Adam(), largest_gradient)
 
 
 @pytest.mark.parametrize(("largest", "shortened"), [(0.2, True), (100.0, False)])
 def test_they_agree_with_updates_taken_one_by_one(largest, shortened):
     rows = np.random.default_rng(1).integers(60, size=(7, 16))
     compiled, pool = adapted()
-    updates = CompiledUpdates(compiled, optimizer(), largest)
-    losses = updates(pool, rows)
+    updates = updates_of(compiled, largest)
+    losses = updates(pool, rows, RATES)
     updates.give_weights()
 
     plain, pool = adapted()
-    steps, expected = optimizer(global_clipnorm=largest), []
-    for batch in rows:
+    optimizer, expected = keras.optimizers.Adam(global_clipnorm=largest), []
+    for batch, rate in zip(rows, RATES, strict=True):
         with tf.GradientTape() as tape:
             loss = plain.compute_loss({name: tf.gather(array, batch) for name, array in pool.items()}, training=True)
             total = loss + tf.add_n(plain.losses)
         gradient = tape.gradient(total, plain.trainable_variables)
         assert (tf.linalg.global_norm(gradient) > largest) == shortened
-        steps.apply(gradient, plain.trainable_variables)
+        optimizer.learning_rate.assign(rate)
+        optimizer.apply(gradient, plain.trainable_variables)
         expected.append(float(loss))
 
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
@@ -53,7 +57,7 @@ def test_they_agree_with_updates_taken_one_by_one(largest, shortened):
 
 def test_a_gradient_too_large_for_its_norm_makes_the_loss_no_number():
     posterior, _ = adapted()
-    updates = CompiledUpdates(posterior, optimizer(), 1.0)
+    updates = updates_of(posterior)
     gradient = np.zeros(updates.weights.shape, np.float32)
     gradient[0] = 3e19
     assert np.isnan(updates._shortened(tf.constant(gradient))[0])
@@ -63,20 +67,19 @@ def test_a_gradient_too_large_for_its_norm_makes_the_loss_no_number():
 
 def test_a_shorter_call_compiles_nothing_anew_and_takes_no_more_updates():
     posterior, pool = adapted()
-    steps = optimizer()
-    updates = CompiledUpdates(posterior, steps, 1.0)
-    rows = np.zeros((UPDATES_PER_CALL, 16), np.int32)
-    assert updates(pool, rows).shape == (UPDATES_PER_CALL,)
-    assert updates(pool, rows[:3]).shape == (3,)
-    assert int(steps.iterations) == UPDATES_PER_CALL + 3
+    updates = updates_of(posterior)
+    rows, rates = np.zeros((UPDATES_PER_CALL, 16), np.int32), np.full(UPDATES_PER_CALL, 1e-3)
+    assert updates(pool, rows, rates).shape == (UPDATES_PER_CALL,)
+    assert updates(pool, rows[:3], rates[:3]).shape == (3,)
+    assert int(updates.optimizer.iterations) == UPDATES_PER_CALL + 3
     assert updates._run.experimental_get_tracing_count() == 1
 
 
 def test_the_posterior_has_its_weights_once_they_are_given():
     posterior, pool = adapted()
-    updates = CompiledUpdates(posterior, optimizer(), 1.0)
+    updates = updates_of(posterior)
     start = posterior.get_weights()
-    updates(pool, np.zeros((3, 16), np.int32))
+    updates(pool, np.zeros((7, 16), np.int32), RATES)
     np.testing.assert_array_equal(posterior.trainable_variables[0], start[0])
     updates.give_weights()
     trained = posterior.get_weights()
@@ -89,6 +92,29 @@ def test_the_posterior_has_its_weights_once_they_are_given():
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_second_training_takes_the_program_of_the_first_and_starts_as_it_did():
+    posterior, pool = adapted()
+    weights = posterior.get_weights()
+    updates, rows = updates_of(posterior), np.arange(60).reshape(4, 15)
+    trained = []
+    for _ in range(2):
+        posterior.set_weights(weights)
+        updates.start()
+        updates(pool, rows, RATES[:4])
+        trained.append(updates.weights.numpy())
+    np.testing.assert_array_equal(*trained)
+    assert updates._run.experimental_get_tracing_count() == 1
+
+
+def test_a_program_is_made_for_what_may_be_trained():
+    posterior, _ = adapted()
+    updates = updates_of(posterior)
+    assert updates.made_for(None)
+    assert not updates.made_for(dict)
+    posterior.inference_net.trainable = False
+    assert not updates.made_for(None)
+
+
 def test_every_update_has_noise_of_its_own():
     posterior, pool = adapted(use_soft_flow=True)
     generator = posterior.inference_net.noise
@@ -96,5 +122,5 @@ def test_every_update_has_noise_of_its_own():
     posterior.compute_loss(pool, training=True)
     one_update = generator.state.numpy() - before
     assert one_update.any()
-    CompiledUpdates(posterior, optimizer(), 1.0)(pool, np.zeros((7, 16), np.int32))
+    updates_of(posterior)(pool, np.zeros((7, 16), np.int32), RATES)
     np.testing.assert_array_equal(generator.state.numpy() - before, 8 * one_update)

@@ -52,9 +52,9 @@ def test_what_batches_lose_is_told_without_learning_from_them(trained):
     posterior, weights = trained
     posterior.set_weights(weights)
     prepared = posterior.prepare(Arrangement(posterior, None).configure(SIMULATIONS))
-    updates = CompiledUpdates(posterior, keras.optimizers.Adam(0.1), 1.0)
+    updates = CompiledUpdates(posterior, keras.optimizers.Adam(), 1.0)
     rows = np.arange(96).reshape(3, 32)
-    first = updates(prepared, rows[:1])
+    first = updates(prepared, rows[:1], np.array([0.1]))
     state = [variable.numpy() for variable in (updates.weights, *updates.optimizer.variables)]
     found = updates.losses(prepared, rows)
     for variable, value in zip((updates.weights, *updates.optimizer.variables), state, strict=True):

@@ -111,11 +111,11 @@ def test_training_that_breaks_down_later_keeps_the_best_weights(factor, rise, sa
 
     updates, calls = CompiledUpdates.__call__, []
 
-    def poisoned(self, pool, rows):
+    def poisoned(self, pool, rows, rates):
         if len(rows) == 1:  # nothing is learned from it
-            return updates(self, pool, rows)
+            return updates(self, pool, rows, rates)
         calls.append(rows)
-        losses = updates(self, pool, rows)
+        losses = updates(self, pool, rows, rates)
         if len(calls) > 4:
             for weight in self.posterior.trainable_variables:
                 weight.assign(weight * factor)

@@ -102,6 +102,31 @@ def test_a_second_training_sees_other_simulations():
     assert len(set(seen)) == len(seen)
 
 
+def test_trainings_of_one_trainer_compile_once_and_end_as_with_trainers_of_their_own():
+    one, other = small(), small()
+    same = Trainer(one, simulate)
+    for trainings in range(3):
+        same.train_online(1, 60, 8)
+        own = Trainer(other, simulate)
+        own.trainings = trainings  # its seeds are those of this training
+        own.train_online(1, 60, 8)
+    assert same._updates._run.experimental_get_tracing_count() == 1
+    for mine, its in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+def test_what_is_frozen_after_a_training_stays_as_it_is():
+    posterior = small()
+    trainer = Trainer(posterior, simulate)
+    trainer.train_online(1, 5, 8)
+    posterior.summary_net.trainable = False
+    summary, inference = posterior.summary_net.get_weights(), posterior.inference_net.get_weights()
+    trainer.train_online(1, 5, 8)
+    for before, after in zip(summary, posterior.summary_net.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert any(np.any(a != b) for a, b in zip(inference, posterior.inference_net.get_weights(), strict=True))
+
+
 def test_replay_draws_from_a_buffer_of_its_capacity():
     batches = []
 

@@ -24,6 +24,8 @@ class CompiledUpdates:
     A pool of prepared simulations stays where it is; each update gathers its own batch from it. The program depends on
     the shapes of pool and batch alone, so that a shorter last call compiles nothing anew.
 
+    Several trainings of one posterior take the same program, each after a `start`.
+
     The optimizer sees all weights as one vector. A program with an update rule for each weight would take several
     times as long to compile, and longer to run. The posterior itself has its weights back after `give_weights`: once an
     epoch, since each of them takes a call into TensorFlow. A gradient that is longer than `largest_gradient` is
@@ -31,7 +33,7 @@ class CompiledUpdates:
 
     Args:
         posterior: what is trained; its weights are there already.
-        optimizer: a Keras optimizer.
+        optimizer: a Keras optimizer with a learning rate that is a number, in whose place each update has its own.
         largest_gradient: largest norm of a gradient that the optimizer sees.
         complete: makes prepared simulations of each batch that is gathered from the pool, inside the program; or None,
             where the pool holds prepared simulations.
@@ -50,22 +52,40 @@ class CompiledUpdates:
         self.complete = complete
         self.weights = keras.Variable(self._joined(), name="weights")
         optimizer.build([self.weights])
+        self._trained = list(posterior.trainable_variables)
+        self._optimizer_at_start = [variable.numpy() for variable in optimizer.variables]
 
-    def __call__(self, pool: Mapping[str, tf.Tensor], rows: np.ndarray) -> np.ndarray:
+    def made_for(self, complete: Complete | None) -> bool:
+        """Whether the program trains what may be trained of the posterior by now, on what `complete` makes."""
+        now = self.posterior.trainable_variables
+        same = len(now) == len(self._trained) and all(
+            one is other for one, other in zip(now, self._trained, strict=True)
+        )
+        return same and self.complete == complete
+
+    def start(self) -> None:
+        """Lets the next updates be the first of a training, from the weights that the posterior has."""
+        self.take_weights()
+        for variable, value in zip(self.optimizer.variables, self._optimizer_at_start, strict=True):
+            variable.assign(value)
+
+    def __call__(self, pool: Mapping[str, tf.Tensor], rows: np.ndarray, learning_rates: np.ndarray) -> np.ndarray:
         """Takes one update for each batch.
 
         Args:
             pool: simulations, by name, first axis the simulations; prepared, or what `complete` takes.
             rows: rows of the pool that make up each batch (updates, batch size); at most `UPDATES_PER_CALL` batches.
+            learning_rates: of each update (updates,).
 
         Returns:
             The loss of each update (updates,), before it was taken.
         """
-        updates, batch_size = rows.shape
-        padded = np.zeros((UPDATES_PER_CALL, batch_size), np.int32)
-        padded[:updates] = rows
+        updates = len(rows)
+        unused = UPDATES_PER_CALL - updates
+        rows = np.pad(rows.astype(np.int32), [(0, unused), (0, 0)])
+        learning_rates = np.pad(learning_rates.astype(np.float32), (0, unused))
         # As tensors: another Python number would mean another program.
-        losses = self._run(dict(pool), tf.constant(padded), tf.constant(updates))
+        losses = self._run(dict(pool), tf.constant(rows), tf.constant(learning_rates), tf.constant(updates))
         return losses.numpy()[:updates]
 
     def losses(self, pool: Mapping[str, tf.Tensor], rows: np.ndarray) -> np.ndarray:
@@ -77,7 +97,7 @@ class CompiledUpdates:
         before = [tf.identity(variable.value) for variable in variables]
         found = []
         for batch in rows:
-            found.append(self(pool, batch[None])[0])
+            found.append(self(pool, batch[None], np.zeros(1))[0])
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
         return np.array(found)
@@ -92,8 +112,11 @@ class CompiledUpdates:
             variable.assign(value)
 
     @tf.function(autograph=False, jit_compile=True)
-    def _run(self, pool: dict[str, tf.Tensor], rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
+    def _run(
+        self, pool: dict[str, tf.Tensor], rows: tf.Tensor, learning_rates: tf.Tensor, updates: tf.Tensor
+    ) -> tf.Tensor:
         def update(i: tf.Tensor, losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            self.optimizer.learning_rate.assign(learning_rates[i])
             batch = {name: tf.gather(array, rows[i]) for name, array in pool.items()}
             loss = self._update(batch if self.complete is None else self.complete(batch))
             return i + 1, tf.tensor_scatter_nd_update(losses, [[i]], [loss])

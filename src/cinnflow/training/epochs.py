@@ -14,10 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.training.batches import Batches, Block, digest_of, made_ahead
 from cinnflow.training.checkpoint import Checkpoint, code_digest, own_code_digest
-from cinnflow.training.compiled_updates import CompiledUpdates, Complete
+from cinnflow.training.compiled_updates import CompiledUpdates
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
 
@@ -28,7 +27,6 @@ _RISE = 2.0
 """Nats, beside one for each parameter, that the loss may lie above its lowest before training counts as diverging."""
 _JUDGED = 100
 """Simulations, in three batches at least, whose loss tells what weights are worth where no update has told it."""
-_LARGEST_GRADIENT = 1.0
 
 
 class Epochs:
@@ -42,7 +40,7 @@ class Epochs:
     up again ends with the same bits as one that was not.
 
     Args:
-        posterior: what is trained; adapted to the data already.
+        updates: of the posterior that is trained; it is adapted to the data already.
         batches: where batches come from.
         epochs: largest number of epochs.
         learning_rate: the first learning rate.
@@ -51,12 +49,11 @@ class Epochs:
         history: where epochs are written.
         checkpoint: a file for the state, or None.
         meaning: what training depends on beside these arguments: with it, a checkpoint is told from those of others.
-        complete: what makes prepared simulations of batches that are not; or None.
     """
 
     def __init__(
         self,
-        posterior: AmortizedPosterior,
+        updates: CompiledUpdates,
         batches: Batches,
         epochs: int,
         learning_rate: float,
@@ -65,17 +62,16 @@ class Epochs:
         history: History | None = None,
         checkpoint: Path | None = None,
         meaning: str = "",
-        complete: Complete | None = None,
     ) -> None:
-        self.posterior = posterior
+        self.updates = updates
+        self.posterior = updates.posterior
         self.batches = batches
         self.epochs = epochs
+        self.learning_rate = learning_rate
         self.validation = validation
         self.patience = patience
         self.history = History() if history is None else history
-        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * batches.updates_per_epoch)
-        self.optimizer = keras.optimizers.Adam(schedule)
-        self.updates = CompiledUpdates(posterior, self.optimizer, _LARGEST_GRADIENT, complete)
+        updates.start()
         self.best_loss = np.inf
         self.best_epoch = 0
         self.best_weights = self._weights()
@@ -84,7 +80,7 @@ class Epochs:
         self.checkpoint = None
         if checkpoint:
             start = digest_of({str(i): variable.numpy() for i, variable in enumerate(self._variables)})
-            self.checkpoint = Checkpoint(checkpoint, self._key(learning_rate, meaning), start)
+            self.checkpoint = Checkpoint(checkpoint, self._key(meaning), start)
 
     def run(
         self,
@@ -153,7 +149,7 @@ class Epochs:
                 pool, rows = next(blocks)
                 if not done:
                     self.lowest_loss = self._typical_loss(pool, rows)
-                losses.append(self.updates(pool, rows))
+                losses.append(self.updates(pool, rows, self._learning_rate(done + np.arange(len(rows)))))
                 done += len(rows)
                 if not np.all(np.isfinite(losses[-1])):
                     break
@@ -166,7 +162,7 @@ class Epochs:
             epoch=number,
             loss=float(np.mean(found)),
             validation_loss=self._validate(),
-            learning_rate=float(self.optimizer.learning_rate),
+            learning_rate=float(self._learning_rate(done)),
             seconds=time.perf_counter() - start,
         )
         typical = float(np.median(found))
@@ -178,6 +174,11 @@ class Epochs:
             return None
         self.lowest_loss = min(self.lowest_loss, typical)
         return epoch
+
+    def _learning_rate(self, updates: float | np.ndarray) -> np.ndarray:
+        """The learning rate after a number of updates: a cosine from the first to zero."""
+        share = np.asarray(updates) / (self.epochs * self.batches.updates_per_epoch)
+        return self.learning_rate * (1 + np.cos(np.pi * share)) / 2
 
     def _typical_loss(self, pool: Mapping[str, tf.Tensor], rows: np.ndarray) -> float:
         """The median of the first batches' losses with the weights as they are."""
@@ -240,15 +241,15 @@ class Epochs:
     @property
     def _variables(self) -> list[keras.Variable]:
         """All that updates change: weights, what dropout and SoftFlow draw next, the optimizer's moments and step."""
-        return [*self.posterior.variables, *self.optimizer.variables]
+        return [*self.posterior.variables, *self.updates.optimizer.variables]
 
-    def _key(self, learning_rate: float, meaning: str) -> str:
+    def _key(self, meaning: str) -> str:
         """All that a training depends on, so that no other one's checkpoint is taken for its own."""
         parts = [
             meaning,
             f"{code_digest()} {np.__version__} {tf.__version__} {keras.__version__} {tf.config.list_logical_devices()}",
             f"{tf.config.threading.get_intra_op_parallelism_threads()} threads",
-            f"{self.epochs} {learning_rate} {self.patience}",
+            f"{self.epochs} {self.learning_rate} {self.patience}",
             str(_without_names(self.posterior.get_config())),
             own_code_digest(self.posterior._flatten_layers()),
             self.batches.digest(),

@@ -24,7 +24,7 @@ class SimulationInside:
     """
 
     def __init__(self, model: GenerativeModel, posterior: AmortizedPosterior) -> None:
-        self._model = model
+        self.model = model
         self._posterior = posterior
 
     @staticmethod
@@ -38,8 +38,8 @@ class SimulationInside:
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> Arrays:
         """Ahead: parameters of a batch, and its seed once for each of them."""
-        theta = self._model.prior(batch_size, rng)
-        return {"parameters": theta, "seed": np.tile(self._model.simulator.draw_seed(rng), (batch_size, 1))}
+        theta = self.model.prior(batch_size, rng)
+        return {"parameters": theta, "seed": np.tile(self.model.simulator.draw_seed(rng), (batch_size, 1))}
 
     def configure(self, drawn: Mapping[str, np.ndarray]) -> Arrays:
         """Ahead: nothing to arrange yet.
@@ -60,7 +60,7 @@ class SimulationInside:
         Finite simulations stand in for those that are not. Where none is finite, neither is the loss.
         """
         theta = drawn["parameters"]
-        data = self._model.simulator.compiled(theta, drawn["seed"][0])
+        data = self.model.simulator.compiled(theta, drawn["seed"][0])
         arrays = {"parameters": theta, **self._posterior.configurator(data)}
         count = theta.shape[0]
         finite = tf.reduce_all(

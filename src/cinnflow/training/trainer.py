@@ -8,6 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
+import keras
 import tensorflow as tf
 
 from cinnflow import config
@@ -19,7 +20,7 @@ from cinnflow.training.agreement import check_agreement
 from cinnflow.training.arguments import path_of, settings_of
 from cinnflow.training.arrangement import Arrangement
 from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, made_ahead, pad_and_stack
-from cinnflow.training.compiled_updates import Complete
+from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
 from cinnflow.training.held_out import count_held_out, held_apart
@@ -30,13 +31,16 @@ from cinnflow.training.simulation_ahead import Model, SimulationAhead
 from cinnflow.training.simulation_inside import SimulationInside
 
 _PILOT_SIMULATIONS = 1024
+_LARGEST_GRADIENT = 1.0
 
 
 class Trainer:
     """Trains an amortized posterior on a generative model, or on simulations that are there already.
 
     Args:
-        amortizer: the posterior to train. Its standardization is taken from the first simulations it sees.
+        amortizer: the posterior to train. Its standardization is taken from the first simulations it sees. The first
+            training compiles what its networks do, and later ones take that: after a change of their settings, beside
+            which layers are trainable, make a new Trainer.
         generative_model: generative_model(batch_size, rng) gives a dict with prior_draws (batch_size, parameters) and
             sim_data, an array or a dict of arrays, and contexts by a GenerativeModel's keys where there are any; needed
             for all but `train_offline`.
@@ -107,6 +111,10 @@ class Trainer:
         )
         self.seed = whole_number("seed", seed, 0)
         self._arrangement = Arrangement(amortizer, configurator)
+        self._inside = (
+            SimulationInside(generative_model, amortizer) if SimulationInside.takes(generative_model) else None
+        )
+        self._updates: CompiledUpdates | None = None
         self.trainings = 0
         self.ended = ""
         """Why the latest training came to its end."""
@@ -282,8 +290,11 @@ class Trainer:
             self.on_start()
         checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
         self.trainings += 1
+        # Compiling takes seconds, on a GPU tens of them: a training goes on with what the one before has compiled.
+        if self._updates is None or not self._updates.made_for(complete):
+            self._updates = CompiledUpdates(self.amortizer, keras.optimizers.Adam(), _LARGEST_GRADIENT, complete)
         training = Epochs(
-            self.amortizer,
+            self._updates,
             batches,
             settings.epochs,
             settings.learning_rate,
@@ -292,7 +303,6 @@ class Trainer:
             History(self.history_path),
             checkpoint,
             f"{self.seed} {meaning}",
-            complete,
         )
         with TrainingProgress(settings.epochs, batches.updates_per_epoch) as progress:
 
@@ -342,7 +352,9 @@ class Trainer:
                 and self.amortizer.configurator is not None
                 and SimulationInside.takes(self.generative_model)
             ):
-                inside = SimulationInside(self.generative_model, self.amortizer)
+                if self._inside is None or self._inside.model is not self.generative_model:
+                    self._inside = SimulationInside(self.generative_model, self.amortizer)
+                inside = self._inside
                 with SimulationAhead(inside.draw, 0) as drawing:
                     batches = OnlineBatches(drawing, inside.configure, inside.prepare, **settings)
                     return self.train_on(batches, chosen, validation, inside.complete, meaning)
