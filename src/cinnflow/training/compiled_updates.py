@@ -57,11 +57,8 @@ class CompiledUpdates:
 
     def made_for(self, complete: Complete | None) -> bool:
         """Whether the program trains what may be trained of the posterior by now, on what `complete` makes."""
-        now = self.posterior.trainable_variables
-        same = len(now) == len(self._trained) and all(
-            one is other for one, other in zip(now, self._trained, strict=True)
-        )
-        return same and self.complete == complete
+        now, then = (list(map(id, variables)) for variables in (self.posterior.trainable_variables, self._trained))
+        return now == then and self.complete == complete
 
     def start(self) -> None:
         """Lets the next updates be the first of a training, from the weights that the posterior has."""
