@@ -35,6 +35,12 @@ def test_fewer_simulations_than_a_batch_are_one_batch():
     assert rows_of(InMemoryBatches({"parameters": np.zeros((5, 2))}, batch_size=10, seed=0), 1).shape == (1, 5)
 
 
+def test_what_fills_a_pool_up_is_not_trained_on():
+    rows = rows_of(InMemoryBatches({"parameters": np.zeros((100, 2))}, batch_size=10, seed=0, count=37), 1)
+    assert rows.shape == (3, 10)
+    assert rows.max() < 37
+
+
 def test_the_next_block_is_made_while_one_is_taken():
     second_made = threading.Event()
 

@@ -115,6 +115,12 @@ def test_trainings_of_one_trainer_compile_once_and_end_as_with_trainers_of_their
         np.testing.assert_array_equal(mine, its)
 
 
+def test_rounds_compile_once():
+    trainer = Trainer(small(), simulate)
+    trainer.train_rounds(3, 100, 1, 16)
+    assert trainer._updates._run.experimental_get_tracing_count() == 1
+
+
 def test_what_is_frozen_after_a_training_stays_as_it_is():
     posterior = small()
     trainer = Trainer(posterior, simulate)

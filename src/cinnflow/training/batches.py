@@ -44,13 +44,14 @@ class InMemoryBatches:
         pool: prepared simulations, by name, first axis the simulations.
         batch_size: simulations in a batch; all of them when there are fewer.
         seed: seed of the order.
+        count: how many of the pool, from the first on, are simulations to train on; None: all.
     """
 
     elements = 0
 
-    def __init__(self, pool: Mapping[str, tf.Tensor], batch_size: int, seed: int) -> None:
+    def __init__(self, pool: Mapping[str, tf.Tensor], batch_size: int, seed: int, count: int | None = None) -> None:
         self.pool = pool
-        self.count = len(next(iter(pool.values())))
+        self.count = len(next(iter(pool.values()))) if count is None else count
         self.batch_size = min(batch_size, self.count)
         self.seed = seed
 

@@ -19,7 +19,7 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.training.agreement import check_agreement
 from cinnflow.training.arguments import path_of, settings_of
 from cinnflow.training.arrangement import Arrangement
-from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, made_ahead, pad_and_stack
+from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, made_ahead, pad_and_stack, repeat_rows
 from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
@@ -229,7 +229,8 @@ class Trainer:
                         validation = pad_and_stack(held_back)
                     simulations.append(arrays)
                     settings = complete_training(chosen, sim_per_round * len(simulations))
-                    histories.append(self._train_in_memory(pad_and_stack(simulations), settings, validation))
+                    together = pad_and_stack(simulations)
+                    histories.append(self._train_in_memory(together, settings, validation, rounds * sim_per_round))
         return histories
 
     def train_offline(
@@ -315,9 +316,14 @@ class Trainer:
         self.ended = training.ended
         return history
 
-    def _train_in_memory(self, arrays: Arrays, settings: config.Training, validation: Arrays | None) -> History:
+    def _train_in_memory(
+        self, arrays: Arrays, settings: config.Training, validation: Arrays | None, room: int = 0
+    ) -> History:
+        """Trains on arrays, in a pool with room for as many as there will be, so that nothing is compiled anew."""
         self._arrangement.adapt(arrays)
-        batches = InMemoryBatches(self.amortizer.prepare(arrays), settings.batch_size, seed=self._seed("batches"))
+        count = len(arrays["parameters"])
+        pool = self.amortizer.prepare(repeat_rows(arrays, max(count, room)))
+        batches = InMemoryBatches(pool, settings.batch_size, self._seed("batches"), count)
         return self.train_on(batches, settings, validation)
 
     def _train_simulating(
