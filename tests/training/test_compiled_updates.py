@@ -109,10 +109,11 @@ def test_a_second_training_takes_the_program_of_the_first_and_starts_as_it_did()
 def test_a_program_is_made_for_what_may_be_trained():
     posterior, _ = adapted()
     updates = updates_of(posterior)
-    assert updates.made_for(None)
-    assert not updates.made_for(dict)
+    assert updates.made_for(posterior, None)
+    assert not updates.made_for(posterior, dict)
+    assert not updates.made_for(adapted()[0], None)
     posterior.inference_net.trainable = False
-    assert not updates.made_for(None)
+    assert not updates.made_for(posterior, None)
 
 
 def test_every_update_has_noise_of_its_own():

@@ -55,9 +55,9 @@ class CompiledUpdates:
         self._trained = list(posterior.trainable_variables)
         self._optimizer_at_start = [variable.numpy() for variable in optimizer.variables]
 
-    def made_for(self, complete: Complete | None) -> bool:
-        """Whether the program trains what may be trained of the posterior by now, on what `complete` makes."""
-        now, then = (list(map(id, variables)) for variables in (self.posterior.trainable_variables, self._trained))
+    def made_for(self, posterior: AmortizedPosterior, complete: Complete | None) -> bool:
+        """Whether the program trains what may be trained of a posterior by now, on what `complete` makes."""
+        now, then = (list(map(id, variables)) for variables in (posterior.trainable_variables, self._trained))
         return now == then and self.complete == complete
 
     def start(self) -> None:

@@ -111,9 +111,7 @@ class Trainer:
         )
         self.seed = whole_number("seed", seed, 0)
         self._arrangement = Arrangement(amortizer, configurator)
-        self._inside = (
-            SimulationInside(generative_model, amortizer) if SimulationInside.takes(generative_model) else None
-        )
+        self._inside: SimulationInside | None = None
         self._updates: CompiledUpdates | None = None
         self.trainings = 0
         self.ended = ""
@@ -292,7 +290,7 @@ class Trainer:
         checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
         self.trainings += 1
         # Compiling takes seconds, on a GPU tens of them: a training goes on with what the one before has compiled.
-        if self._updates is None or not self._updates.made_for(complete):
+        if self._updates is None or not self._updates.made_for(self.amortizer, complete):
             self._updates = CompiledUpdates(self.amortizer, keras.optimizers.Adam(), _LARGEST_GRADIENT, complete)
         training = Epochs(
             self._updates,
