@@ -7,7 +7,7 @@ from argparse import Namespace
 import numpy as np
 import pytest
 
-from cinnflow.inference.observation import ObservationError
+from cinnflow.inference.observation import MOST_TRUNCATED_AROUND, ObservationError
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps import truncate
@@ -33,7 +33,7 @@ def arguments(tmp_path):
     store = Store(tmp_path / f"{meaning.store_name}.zarr")
     run_batch(Batch(store, "round-0", 0, 8), model.generative, 7, meaning.parts, Limits())
     (tmp_path / "round-0.json").write_text(seal(store, "round-0", 1, 8, 0.0, "")[0].text())
-    np.save(tmp_path / "observed.npy", np.zeros((truncate.MOST_DATA_SETS + 1, 2)))
+    np.save(tmp_path / "observed.npy", np.zeros((MOST_TRUNCATED_AROUND + 1, 2)))
     return Namespace(
         stores=tmp_path,
         manifest=tmp_path / "round-0.json",
