@@ -55,7 +55,7 @@ def test_batches_inside_are_those_that_are_made_ahead():
 
     inside = SimulationInside(generative, posterior)
     drawn = inside.prepare(inside.configure(inside.draw(16, np.random.default_rng(5))))
-    found = tf.function(inside.complete, jit_compile=True)(drawn)
+    found = tf.function(inside, jit_compile=True)(drawn)
 
     assert set(found) == set(expected)
     for name, tensor in expected.items():
@@ -69,6 +69,18 @@ def test_training_is_that_on_batches_made_ahead():
     ahead = train(lambda size, rng: generative(size, rng))[1].table()
     for column in ("loss", "validation_loss"):
         np.testing.assert_allclose(inside[column], ahead[column], rtol=1e-3)
+
+
+def test_it_is_compiled_once_for_one_model():
+    trainer = cf.Trainer(small_posterior(), model(), simulation_workers=0)
+    updates = []
+    for _ in range(2):
+        trainer.train_online(1, 3, 16)
+        updates.append(trainer._updates)
+    trainer.generative_model = model(lambda theta, seed: 0 * simulate(theta, seed))
+    trainer.train_online(1, 3, 16)
+    assert updates[0] is updates[1] is not trainer._updates
+    assert updates[0]._run.experimental_get_tracing_count() == 1
 
 
 def test_it_comes_to_the_known_posterior():
@@ -112,7 +124,7 @@ def test_finite_simulations_stand_in_for_those_that_are_not():
     )
 
     inside = SimulationInside(generative, posterior)
-    found = inside.complete(inside.prepare(inside.draw(16, np.random.default_rng(5))))
+    found = inside(inside.prepare(inside.draw(16, np.random.default_rng(5))))
     for name, tensor in expected.items():
         np.testing.assert_allclose(found[name], tensor, atol=1e-5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -13,19 +14,20 @@ from cinnflow.training.batches import Arrays
 from cinnflow.training.tensorflow_simulator import TensorFlowSimulator
 
 
+@dataclass(frozen=True)
 class SimulationInside:
     """What becomes of a batch whose simulator is a TensorFlow function, in the order of the methods.
 
-    A batch has the parameters and the seed that it would have if it were simulated ahead.
+    A batch has the parameters and the seed that it would have if it were simulated ahead. Two of the same model and
+    posterior are equal: what is compiled for one of them serves the other.
 
     Args:
         model: with a `TensorFlowSimulator`, and without contexts.
         posterior: whose networks see the simulations; adapted already.
     """
 
-    def __init__(self, model: GenerativeModel, posterior: AmortizedPosterior) -> None:
-        self.model = model
-        self._posterior = posterior
+    model: GenerativeModel
+    posterior: AmortizedPosterior
 
     @staticmethod
     def takes(model: object) -> bool:
@@ -47,21 +49,21 @@ class SimulationInside:
         Raises:
             ValueError: for parameters outside the posterior's bounds.
         """
-        self._posterior.transform.check(drawn["parameters"], self._posterior.names)
+        self.posterior.transform.check(drawn["parameters"], self.posterior.names)
         return dict(drawn)
 
     def prepare(self, arrays: Arrays) -> dict[str, tf.Tensor]:
         """Ahead: the same as tensors."""
         return {name: tf.constant(array) for name, array in arrays.items()}
 
-    def complete(self, drawn: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def __call__(self, drawn: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Inside an update: simulates a batch and prepares it for the networks.
 
         Finite simulations stand in for those that are not. Where none is finite, neither is the loss.
         """
         theta = drawn["parameters"]
         data = self.model.simulator.compiled(theta, drawn["seed"][0])
-        arrays = {"parameters": theta, **self._posterior.configurator(data)}
+        arrays = {"parameters": theta, **self.posterior.configurator(data)}
         count = theta.shape[0]
         finite = tf.reduce_all(
             [
@@ -73,4 +75,4 @@ class SimulationInside:
         finite_first = tf.argsort(tf.cast(~finite, tf.int32), stable=True)
         number = tf.maximum(tf.math.count_nonzero(finite, dtype=tf.int32), 1)
         rows = tf.gather(finite_first, tf.range(count) % number)
-        return self._posterior.prepare({name: tf.gather(array, rows) for name, array in arrays.items()})
+        return self.posterior.prepare({name: tf.gather(array, rows) for name, array in arrays.items()})

@@ -32,6 +32,7 @@ from cinnflow.training.simulation_inside import SimulationInside
 
 _PILOT_SIMULATIONS = 1024
 _LARGEST_GRADIENT = 1.0
+"""Norm that a longer gradient is shortened to."""
 
 
 class Trainer:
@@ -111,7 +112,6 @@ class Trainer:
         )
         self.seed = whole_number("seed", seed, 0)
         self._arrangement = Arrangement(amortizer, configurator)
-        self._inside: SimulationInside | None = None
         self._updates: CompiledUpdates | None = None
         self.trainings = 0
         self.ended = ""
@@ -356,12 +356,10 @@ class Trainer:
                 and self.amortizer.configurator is not None
                 and SimulationInside.takes(self.generative_model)
             ):
-                if self._inside is None or self._inside.model is not self.generative_model:
-                    self._inside = SimulationInside(self.generative_model, self.amortizer)
-                inside = self._inside
+                inside = SimulationInside(self.generative_model, self.amortizer)
                 with SimulationAhead(inside.draw, 0) as drawing:
                     batches = OnlineBatches(drawing, inside.configure, inside.prepare, **settings)
-                    return self.train_on(batches, chosen, validation, inside.complete, meaning)
+                    return self.train_on(batches, chosen, validation, inside, meaning)
             settings["elements"] = elements
             configure = self._arrangement.configure
             # Compiled, it passes over a block once, and leaves more of the cores to the updates that run meanwhile.
