@@ -18,6 +18,16 @@ def simulation_seed(study_seed: int, split: str, index: int) -> int:
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def posterior_seed(study_seed: int, data: str) -> int:
+    """Seed of the posterior draws for some data, by their name: draws for different data are independent.
+
+    With one seed for all, draw i of two observations would come of the same latent vector, and what is computed of
+    both, such as a difference, would look far more certain than it is.
+    """
+    sequence = np.random.SeedSequence(study_seed, spawn_key=(zlib.crc32(f"posterior of {data}".encode()),))
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 def generator(seed: int, stream: Stream) -> np.random.Generator:
     """A simulation's generator for one of its streams; the prior's draws do not move the simulator's."""
     return np.random.default_rng([_STREAMS[stream], seed])

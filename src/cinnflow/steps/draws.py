@@ -11,6 +11,7 @@ import numpy as np
 from cinnflow.imports import quick_imports
 from cinnflow.inference.draws import Draws, write_draws
 from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.seeds import posterior_seed
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.derived import finite_everywhere
 from cinnflow.store.manifest import read_manifest
@@ -43,7 +44,7 @@ def _draw(args: argparse.Namespace) -> None:
 
     use_device(args.threads)
     posterior = load_members(args.fits)
-    draws = posterior.sample(test.conditions, args.draws, seed=args.seed)
+    draws = posterior.sample(test.conditions, args.draws, seed=posterior_seed(args.seed, "split test"))
     derived, derived_truths = finite_everywhere(model.derived_quantities(draws), model.derived_quantities(test.theta))
     truths = [test.theta, *(value[:, None] for value in derived_truths.values())]
     write_draws(

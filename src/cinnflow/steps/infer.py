@@ -13,6 +13,7 @@ from cinnflow.inference.export import draws_each, posterior_table, write_draws
 from cinnflow.inference.observation import read_observation
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.simulation.padding import MASK
+from cinnflow.simulation.seeds import posterior_seed
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.derived import finite_everywhere
 from cinnflow.store.layout import place
@@ -60,7 +61,8 @@ def _infer(args: argparse.Namespace) -> None:
             f"posterior.draws_in_all is {args.draws_in_all}"
         )
     posterior = load_members(args.fits)
-    theta, summaries = posterior.sample(observed, draws_of_each, seed=args.seed), posterior.conditions(observed)
+    seed = posterior_seed(args.seed, f"observation {args.out.parent.name}")
+    theta, summaries = posterior.sample(observed, draws_of_each, seed=seed), posterior.conditions(observed)
     draws = {name: theta[..., i] for i, name in enumerate(simulations.names)}
     # Simulations that succeeded: the prior that the network has learned from.
     prior = {name: simulations.theta[:, i] for i, name in enumerate(simulations.names)}

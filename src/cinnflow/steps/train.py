@@ -110,6 +110,7 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
 
     device = use_device(args.threads, args.member)
     log.info("training on %s", device)
+    region = None
     if args.region:
         region = read_region(Store(args.stores / f"{args.region}.zarr"))
         source = StoredSimulations(args.stores, manifests, inside=region.inside)
@@ -136,6 +137,7 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
         # A region is narrower than what the fit before was scaled to: its network starts anew.
         warm_start=None if args.region else before,
         before=before,
+        inside=region and region.inside,
         memory=memory_limit(args.memory),
         workers=workers,
         timeout=args.timeout if workers else None,

@@ -22,6 +22,7 @@ from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.training.batches import Arrays
 from cinnflow.training.defaults import complete_network, complete_training
 from cinnflow.training.errors import TrainingError
+from cinnflow.training.gain import Gain, density_before
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.memory import room_for_data
 from cinnflow.training.streamed_batches import StreamedBatches, samples
@@ -35,7 +36,7 @@ class Fit:
     """What came of a training.
 
     Args:
-        posterior: with the weights of the lowest validation loss.
+        posterior: with the weights of the lowest validation loss, those of a warm start among them.
         history: its epochs.
         ended: why it came to its end.
         streamed: whether simulations were read while it trained, as they do not fit into memory.
@@ -49,19 +50,6 @@ class Fit:
     gain: Gain | None
 
 
-@dataclass(frozen=True)
-class Gain:
-    """By how much the log density of the parameters of simulations held out is higher than in the fit before.
-
-    Args:
-        nats_per_parameter: the mean over these simulations.
-        standard_error: of that mean.
-    """
-
-    nats_per_parameter: float
-    standard_error: float
-
-
 def fit(
     source: Simulations | StoredSimulations | GenerativeModel,
     *,
@@ -71,6 +59,7 @@ def fit(
     own_summary: Callable[..., keras.Layer] | None = None,
     warm_start: AmortizedPosterior | None = None,
     before: AmortizedPosterior | None = None,
+    inside: Callable[[np.ndarray], np.ndarray] | None = None,
     memory: int | None = None,
     workers: int | None = None,
     timeout: float | None = None,
@@ -88,7 +77,10 @@ def fit(
             the same weights on one machine with the same number of threads.
         own_summary: what gives the summary network, where `network` names a class of the model file.
         warm_start: a posterior for the same parameters and data from which training goes on.
-        before: the posterior of the round before, which the new one is compared with; it may be `warm_start`.
+        before: the posterior of the round before, which the new one is compared with; it may be `warm_start`, whose
+            weights are then kept where no epoch has better ones.
+        inside: whether parameters (n, parameters) lie in the region (n,) that all of `source` is from, where that is
+            smaller than the one before; None: the same.
         memory: bytes that may be used; stored simulations that do not fit are streamed. None: they all fit.
         workers: processes that simulate; as for `Trainer`.
         timeout: seconds for one simulation in these processes; None: no limit.
@@ -147,14 +139,19 @@ def fit(
     else:
         validation, train = _in_memory(trainer, source, training, seed)
     # Now, since a warm start changes its weights.
-    earlier = None if before is None else before.log_prob(validation.theta, validation.conditions)
+    earlier = None if before is None else density_before(before, validation, inside, seed)
+    start = None if warm_start is None else posterior.get_weights()
     history = train()
-    gain = None
+    ended, gain = trainer.ended, None
     if earlier is not None:
         later = posterior.log_prob(validation.theta, validation.conditions)
-        gain = _gain(earlier, later, len(posterior.names))
+        gain = Gain.between(earlier, later, len(posterior.names))
         log.info("held-out log density: %+.4f nats per parameter over the round before", gain.nats_per_parameter)
-    return Fit(posterior, history, trainer.ended, bool(streamed), gain)
+        if start is not None and warm_start is before and gain.nats_per_parameter < 0:
+            posterior.set_weights(start)
+            ended, gain = f"{ended}; none was better than the fit before, whose weights are kept", Gain(0.0, 0.0)
+            log.warning("no epoch was better than the fit before, whose weights are kept")
+    return Fit(posterior, history, ended, bool(streamed), gain)
 
 
 def _fit_simulating(trainer: Trainer, training: Training) -> History:
@@ -206,12 +203,6 @@ def _streamed(
     batches = StreamedBatches(simulations, held_out, configure, posterior.prepare, training.batch_size, room, seed=seed)
     arrays = configure(validation)
     return validation, lambda: trainer.train_on(batches, training, arrays)
-
-
-def _gain(earlier: np.ndarray, later: np.ndarray, num_params: int) -> Gain:
-    """The gain from log densities (simulations,) of two fits, −inf where a simulation lies outside their bounds."""
-    differences = (later - earlier)[np.isfinite(later) & np.isfinite(earlier)] / num_params
-    return Gain(float(np.mean(differences)), float(np.std(differences) / np.sqrt(len(differences))))
 
 
 def _count(source: Simulations | StoredSimulations) -> int:

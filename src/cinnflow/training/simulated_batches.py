@@ -115,11 +115,13 @@ class ReplayBatches(OnlineBatches):
     Args:
         capacity: number of batches that the buffer holds, if training makes as many; a new one takes the place of the
             oldest.
+        order_seed: seed of what is drawn from the buffer.
         **kwargs: as for OnlineBatches.
     """
 
-    def __init__(self, *args, capacity: int, **kwargs) -> None:
+    def __init__(self, *args, capacity: int, order_seed: int, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self.order_seed = order_seed
         self.capacity = min(capacity, self.epochs * self.updates_per_epoch)
         self.buffer: Arrays = {}
 
@@ -136,12 +138,12 @@ class ReplayBatches(OnlineBatches):
             if first < (number - 1) * self.updates_per_epoch:
                 continue
             filled = min(first + updates, self.capacity) * self.batch_size
-            rng = np.random.default_rng([self.seed, first])
+            rng = np.random.default_rng([self.order_seed, first])
             pool = {name: tf.constant(array) for name, array in self.buffer.items()}
             yield pool, rng.integers(filled, size=(updates, self.batch_size))
 
     def digest(self) -> str:
-        return f"{super().digest()} {self.capacity}"
+        return f"{super().digest()} {self.capacity} {self.order_seed}"
 
     def _keep(self, first: int, arrays: Arrays, updates: int) -> None:
         """Puts a block's batches, prepared, into their places of the buffer: batch i is at i modulo the capacity."""

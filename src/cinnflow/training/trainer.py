@@ -31,6 +31,8 @@ from cinnflow.training.simulation_ahead import Model, SimulationAhead
 from cinnflow.training.simulation_inside import SimulationInside
 
 _PILOT_SIMULATIONS = 1024
+_PURPOSES = ("pilot", "validation", "batches", "order")
+"""What a training draws at random: three kinds of simulations, and which of those that it has make up a batch."""
 _LARGEST_GRADIENT = 1.0
 """Norm that a longer gradient is shortened to."""
 
@@ -321,7 +323,7 @@ class Trainer:
         self._arrangement.adapt(arrays)
         count = len(arrays["parameters"])
         pool = self.amortizer.prepare(repeat_rows(arrays, max(count, room)))
-        batches = InMemoryBatches(pool, settings.batch_size, self._seed("batches"), count)
+        batches = InMemoryBatches(pool, settings.batch_size, self._seed("order"), count)
         return self.train_on(batches, settings, validation)
 
     def _train_simulating(
@@ -367,7 +369,14 @@ class Trainer:
             if chosen.regime == "online":
                 batches = OnlineBatches(ahead, configure, prepare, **settings)
             else:
-                batches = ReplayBatches(ahead, configure, prepare, capacity=chosen.buffer_capacity, **settings)
+                batches = ReplayBatches(
+                    ahead,
+                    configure,
+                    prepare,
+                    capacity=chosen.buffer_capacity,
+                    order_seed=self._seed("order"),
+                    **settings,
+                )
             return self.train_on(batches, chosen, validation, meaning=meaning)
 
     def _simulating(self) -> SimulationAhead:
@@ -387,6 +396,6 @@ class Trainer:
         return {name: array[:count] for name, array in arrays.items()}
 
     def _seed(self, purpose: str) -> int:
-        """A seed for one purpose of the next training; no two trainings of one trainer share any."""
-        stream = ("pilot", "validation", "batches").index(purpose)
-        return child_seeds(self.seed, 3 * (self.trainings + 1))[3 * self.trainings + stream]
+        """A seed for one of `_PURPOSES` of the next training; no two trainings of one trainer share any."""
+        seeds = child_seeds(self.seed, len(_PURPOSES) * (self.trainings + 1))
+        return seeds[len(_PURPOSES) * self.trainings + _PURPOSES.index(purpose)]

@@ -1,0 +1,64 @@
+"""What a fit has gained over the one before: how much likelier the parameters of simulations held out have become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.store.reader import Simulations
+
+_DRAWS_IN_ALL = 1_000_000
+_FEWEST_DRAWS, _MOST_DRAWS = 100, 1000
+"""Of each data set, for the share of a posterior that lies in a region."""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how much the log density of the parameters of simulations held out is higher than in the fit before.
+
+    Args:
+        nats_per_parameter: the mean over these simulations.
+        standard_error: of that mean.
+    """
+
+    nats_per_parameter: float
+    standard_error: float
+
+    @classmethod
+    def between(cls, earlier: np.ndarray, later: np.ndarray, num_params: int) -> Gain:
+        """The gain from log densities (simulations,) of two fits, −inf where a simulation lies outside their bounds."""
+        differences = (later - earlier)[np.isfinite(later) & np.isfinite(earlier)] / num_params
+        return cls(float(np.mean(differences)), float(np.std(differences) / np.sqrt(len(differences))))
+
+
+def density_before(
+    posterior: AmortizedPosterior,
+    simulations: Simulations,
+    inside: Callable[[np.ndarray], np.ndarray] | None,
+    seed: int,
+) -> np.ndarray:
+    """Log densities (simulations,) that a fit gave the parameters, as a posterior within a region.
+
+        log q(θ | data) − log Q(region | data)
+
+    A fit to simulations of a smaller region spreads its density over less. Without the second term, which comes from
+    draws, that alone would count as a gain.
+
+    Args:
+        posterior: the fit q.
+        simulations: all of them within the region.
+        inside: whether parameters (n, parameters) lie in the region (n,); None: there is no region.
+        seed: of the draws.
+    """
+    log_prob = posterior.log_prob(simulations.theta, simulations.conditions)
+    if inside is None:
+        return log_prob
+    data_sets, num_params = simulations.theta.shape
+    each = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _DRAWS_IN_ALL // data_sets))
+    draws = posterior.sample(simulations.conditions, each, seed=seed)
+    found = inside(draws.reshape(-1, num_params)).reshape(data_sets, each)
+    # The simulation's own parameters lie in the region, too: the share is never nothing.
+    return log_prob - np.log((found.sum(axis=1) + 1) / (each + 1))
