@@ -309,7 +309,7 @@ def read_raw(path: Path) -> Any:
     """What a configuration file holds, before it is checked.
 
     Raises:
-        ConfigError: when there is no such file, it is not YAML, or a key stands twice in it.
+        ConfigError: when there is no such file, it cannot be read or is not YAML, or a key stands twice in it.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)
@@ -317,6 +317,8 @@ def read_raw(path: Path) -> Any:
         raise ConfigError(f"{path}: {error}") from None
     except FileNotFoundError as error:
         raise ConfigError(f"no configuration file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); takes a YAML file in UTF-8") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
 

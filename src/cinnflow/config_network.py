@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from cinnflow.config_section import Count, PositiveFloat, PositiveInt, Section
+from cinnflow.config_section import Count, NoTruthValue, PositiveFloat, PositiveInt, Section
 
 Activation = Literal["swish", "relu", "elu", "gelu", "tanh", "selu", "softplus"]
 
@@ -111,10 +111,10 @@ class InferenceNetwork(Section):
     num_dense: PositiveInt = Field(2, description="dense layers in each network of a coupling")
     units: PositiveInt = Field(128, description="width of these")
     activation: Activation = "swish"
-    dropout_prob: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+    dropout_prob: Annotated[float, Field(ge=0, lt=1), NoTruthValue] | None = Field(
         None, description="share of units that training leaves out; null: by regime and number of simulations"
     )
-    kernel_regularizer: Annotated[float, Field(ge=0)] | None = Field(
+    kernel_regularizer: Annotated[float, Field(ge=0), NoTruthValue] | None = Field(
         None, description="factor of the L2 penalty on kernels; null: by regime and number of simulations"
     )
     soft_clamping: PositiveFloat = Field(1.9, description="bound of the logarithm of the scale that one coupling gives")

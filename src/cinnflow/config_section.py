@@ -30,7 +30,8 @@ def _no_truth_value(value: Any) -> Any:
     return value
 
 
+NoTruthValue = BeforeValidator(_no_truth_value)
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 Count = Annotated[int, Field(ge=0, strict=True)]
-PositiveFloat = Annotated[float, Field(gt=0), BeforeValidator(_no_truth_value)]
-Share = Annotated[float, Field(ge=0, le=1), BeforeValidator(_no_truth_value)]
+PositiveFloat = Annotated[float, Field(gt=0), NoTruthValue]
+Share = Annotated[float, Field(ge=0, le=1), NoTruthValue]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,12 +73,8 @@ class Plan:
             )
         _check_braces(source, "model", study.model or "")
         model = load_model(study.model, study.model_options)
-        own = study.network.summary
-        if isinstance(own, ModelFileNetwork) and not callable(getattr(model.module, own.type, None)):
-            raise ConfigError(
-                f"{source}: network.summary.type: got {own.type!r}; takes {', '.join(SUMMARY_NETWORKS)}, or the "
-                f"name of a class that {study.model or 'the model file (there is none)'} defines"
-            )
+        if isinstance(study.network.summary, ModelFileNetwork):
+            _check_own_network(source, study, model)
         if study.simulations.source is not None:
             found = open_source(study.simulations.source, model.generative and model.generative.prior)
             found.splits(study.simulations.test)
@@ -334,6 +331,23 @@ class Plan:
     def code(self, *names: str) -> str:
         """Digest of what these functions or values of the model file are; no simulation depends on them."""
         return code_digest(self.model.path, names)
+
+
+def _check_own_network(source: str, study: Study, model: Model) -> None:
+    """Checks that the model file defines the study's summary network, and that it takes its settings."""
+    network = study.network.summary
+    found = getattr(model.module, network.type, None)
+    if not callable(found):
+        raise ConfigError(
+            f"{source}: network.summary.type: got {network.type!r}; takes {', '.join(SUMMARY_NETWORKS)}, or the "
+            f"name of a class that {study.model or 'the model file (there is none)'} defines"
+        )
+    # Of Keras' layers, the signature of the class itself tells nothing.
+    made_by, itself = (found.__init__, [found]) if isinstance(found, type) else (found, [])
+    try:
+        inspect.signature(made_by).bind(*itself, **network.settings)
+    except TypeError as error:
+        raise ConfigError(f"{source}: network.summary: {network.type} does not take its settings: {error}") from error
 
 
 def _check_braces(source: str, key: str, path: str) -> None:

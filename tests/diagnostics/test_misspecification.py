@@ -104,3 +104,66 @@ def test_shapes_that_disagree_and_summaries_that_are_not_there_are_told() -> Non
         misspecification.compute(np.zeros(4), np.zeros((9, 4)))
     with pytest.raises(ValueError, match="0 observed data sets and 9 simulations"):
         misspecification.compute(np.full((1, 4), np.nan), np.zeros((9, 4)))
+
+
+def each(observed: np.ndarray, seed: int = 0, resamples: int = 99) -> pd.DataFrame:
+    return misspecification.compute_each(
+        observed, gaussian_summaries(120, 10_000 + seed), resamples=resamples, seed=seed
+    )
+
+
+@pytest.mark.parametrize("data_sets", [2, 10])
+def test_several_data_sets_of_a_right_model_fail_as_often_as_stated(data_sets: int) -> None:
+    words = [
+        misspecification.verdict(each(gaussian_summaries(data_sets, seed), seed))["verdict"].item()
+        for seed in range(100)
+    ]
+    assert words.count(verdicts.FAIL) <= 10
+
+
+def test_data_sets_that_are_unlike_any_simulation_fail_whatever_the_first_one_is() -> None:
+    observed = gaussian_summaries(40, 1)
+    observed[1:] += 500.0
+    row = misspecification.verdict(each(observed)).iloc[0]
+    assert row["verdict"] == verdicts.FAIL
+    assert "39 of 40 data sets" in row["reason"]
+
+
+def test_one_data_set_far_off_among_a_few_fails_and_is_named() -> None:
+    observed = gaussian_summaries(10, 1)
+    observed[7] += 500.0
+    row = misspecification.verdict(misspecification.compute_each(observed, gaussian_summaries(900, 3))).iloc[0]
+    assert row["verdict"] == verdicts.FAIL
+    assert "number 7" in row["reason"]
+
+
+def test_data_sets_of_a_group_unlike_the_prior_are_judged_one_by_one() -> None:
+    reference = gaussian_summaries(300, 2)
+    alike = reference[np.abs(reference[:, :2]).max(axis=1) < 0.5][:10]
+    table = misspecification.compute_each(alike, gaussian_summaries(300, 3))
+    assert misspecification.verdict(table)["verdict"].item() == verdicts.PASS
+    assert "each of 10 data sets" in misspecification.verdict(table)["reason"].item()
+
+
+def test_of_one_data_set_the_result_is_the_same() -> None:
+    observed, reference = gaussian_summaries(1, 5), gaussian_summaries(100, 6)
+    one = misspecification.compute_each(observed, reference)
+    pd.testing.assert_frame_equal(one.drop(columns="data_set"), misspecification.compute(observed, reference))
+
+
+def test_data_sets_that_are_not_finite_are_left_out_one_by_one() -> None:
+    observed = gaussian_summaries(4, 1)
+    observed[0, 0] = np.nan
+    table = each(observed)
+    assert table[["data_sets", "left_out"]].iloc[0].tolist() == [3, 1]
+    assert table["data_set"].unique().tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="0 observed data sets"):
+        each(np.full((2, 4), np.nan))
+
+
+def test_the_figure_has_a_line_for_each_data_set(tmp_path) -> None:
+    observed = gaussian_summaries(12, 1)
+    observed[3] += 3.0
+    figure = misspecification.plot(pd.read_csv(io.StringIO(each(observed, resamples=400).to_csv(index=False))))
+    style.save(figure, tmp_path / "misspecification.png")
+    assert len(figure.axes[0].lines) == 13

@@ -58,7 +58,7 @@ def stored(simulations) -> Simulations:
 
 
 @pytest.mark.parametrize(("learning_rate", "kept"), [(0.05, True), (1e-4, False)])
-def test_a_round_never_ends_with_a_worse_fit_than_it_began_with(learning_rate, kept, caplog):
+def test_a_round_never_ends_with_a_worse_fit_than_it_began_with(learning_rate, kept):
     def trained(**settings):
         return fit(
             stored(simulate(1024, np.random.default_rng(0))),

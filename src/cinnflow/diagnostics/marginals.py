@@ -71,7 +71,8 @@ def fractional_ranks(draws: np.ndarray, truths: np.ndarray, rng: np.random.Gener
     """Where each true value falls among its draws: (rank + u) / (draws + 1), ties broken at random.
 
     With u uniform, these are independent and exactly uniform on (0, 1) when the posterior is right, whatever the
-    number of draws; plain rank / draws is not.
+    number of draws; plain rank / draws is not. (An ensemble shares its draws out evenly among its members. Where these
+    differ much, a hundred draws or more are as good as independent ones.)
 
     Args:
         draws: posterior draws (data sets, draws).

@@ -195,11 +195,14 @@ class AmortizedPosterior(keras.Layer):
         return tf.cast(summarize(self.summary_net, prepared, training), self.compute_dtype)
 
     def compute_loss(self, prepared: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The mean of −log q(θ | data) over prepared data (), on the parameters' own scale, plus the summary loss."""
+        """The mean of −log q(θ | data) over prepared data (), on the parameters' own scale.
+
+        In training, the summary loss comes on top: it draws at random, and does not say how good the posterior is.
+        """
         summaries = self.summarize(prepared, training) if self.summary_scale is not None else None
         z, log_det = self.inference_net(prepared["parameters"], _condition(prepared, summaries), training=training)
         loss = -tf.reduce_mean(_log_normal(z) + log_det + tf.cast(prepared["log_det"], z.dtype))
-        if self.summary_loss_fun == "MMD" and summaries is not None:
+        if training and self.summary_loss_fun == "MMD" and summaries is not None:
             loss += squared_mmd_to_normal(summaries, self.mmd_seed)
         return loss
 

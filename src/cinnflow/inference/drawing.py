@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -81,9 +82,15 @@ def draw(
             place = draws[piece]
             place[...] = found[: place.shape[0], : place.shape[1]]
 
-    with ThreadPoolExecutor(_calls_at_once()) as pool:
-        for _ in pool.map(fill, calls()):
-            pass
+    threads = _calls_at_once()
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for call in calls():
+            waiting.append(pool.submit(fill, call))
+            if len(waiting) > threads:  # or the latent draws of all calls would stand in memory
+                waiting.popleft().result()
+        for last in waiting:
+            last.result()
     return draws
 
 

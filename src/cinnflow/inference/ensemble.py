@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 from cinnflow.arguments import whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Data
+from cinnflow.inference.parts import parts_of, rows_of
 
 
 class Ensemble:
@@ -93,5 +94,8 @@ class Ensemble:
 
     def latent(self, theta: np.ndarray, data: Data) -> np.ndarray:
         """Where each member maps θ, one member after the other: (members × data sets, parameters)."""
-        images = [member({"parameters": theta, **member.configure(data)})[0] for member in self.members]
-        return np.concatenate([np.asarray(z, np.float64) for z in images])
+        images = []
+        for member in self.members:
+            configured = {"parameters": theta, **member.configure(data)}
+            images += [member(rows_of(configured, part))[0] for part in parts_of(configured)]
+        return np.concatenate(images).astype(np.float64)

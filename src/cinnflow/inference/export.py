@@ -174,6 +174,13 @@ def read_first(path: Path, group: str) -> dict[str, np.ndarray]:
         return {str(name): values.to_numpy() for name, values in first.data_vars.items()}
 
 
+def read_observed_summaries(path: Path) -> np.ndarray:
+    """What the networks have condensed each observed data set to (data sets, entries); `path` as for `read_first`."""
+    with xr.open_dataset(path, group=SUMMARIES, engine=_ENGINE) as dataset:
+        summaries = dataset["summaries"].to_numpy()
+    return np.atleast_2d(summaries)
+
+
 def _create(path: Path, groups: Sequence[str]) -> None:
     """A file of empty groups that, unlike those that h5netcdf creates by itself, hold no time of day."""
     path.unlink(missing_ok=True)

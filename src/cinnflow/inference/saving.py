@@ -88,6 +88,13 @@ def check_comes_back(posterior: AmortizedPosterior) -> None:
         SummaryNetworkError: where it cannot, with what to mend in the class.
     """
     network = type(posterior.summary_net).__name__
+    classes = {type(layer) for layer in posterior.summary_net._flatten_layers()}
+    # Known here, where that function was called, and not to who reads the file.
+    if within := sorted(found.__name__ for found in classes if "<locals>" in found.__qualname__):
+        raise SummaryNetworkError(
+            f"the summary network's class {', '.join(within)} is defined within a function, so that its fit could not "
+            "be used elsewhere: define it at the top level of the model file, or of a module that this imports"
+        )
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.keras"

@@ -55,6 +55,8 @@ class Coupling(Bijection):
         if unknown := sorted(set(dense_args) - set(_DENSE_ARGS)):
             raise ValueError(f"dense_args takes {', '.join(_DENSE_ARGS)}, got {', '.join(unknown)}")
         self.num_dense = num_dense
+        if dropout is False and dropout_prob:
+            raise ValueError("dropout_prob has no effect with dropout=False: leave out one of them")
         self.dropout = dropout_prob is not None if dropout is None else dropout
         self.dropout_prob = 0.05 if dropout_prob is None else dropout_prob
         if not 0 <= self.dropout_prob < 1:

@@ -21,6 +21,8 @@ def run_step(step: Callable[[], None]) -> None:
     try:
         step()
     except PlainError as error:
+        if error.__cause__ is not None:  # it may be of the user's own code
+            log.info("the error came from here:", exc_info=error.__cause__)
         _end(str(error))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

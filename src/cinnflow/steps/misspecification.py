@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cinnflow.diagnostics import misspecification, style
 from cinnflow.inference.draws import read_summaries
-from cinnflow.inference.export import SUMMARIES, read_first
+from cinnflow.inference.export import read_observed_summaries
 from cinnflow.steps.common import run_step
 from cinnflow.store.layout import place
 
@@ -24,8 +24,9 @@ def main() -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    observed = read_first(args.draws, SUMMARIES)["summaries"]
-    table = misspecification.compute(observed[None], read_summaries(args.test), seed=args.seed)
+    table = misspecification.compute_each(
+        read_observed_summaries(args.draws), read_summaries(args.test), seed=args.seed
+    )
     place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
     style.save(misspecification.plot(table), args.figure)
 

@@ -33,8 +33,10 @@ class Epochs:
     """Training of one posterior over epochs, in a state that can be kept and taken up again.
 
     The learning rate follows a cosine from its first value to zero. Where there are validation data, the weights with
-    the lowest validation loss are the ones that stay, and training stops after `patience` epochs without a lower one.
-    A loss that is not finite, or that rises far above what it has been, ends training in the same way.
+    the lowest validation loss are the ones that stay. After `patience` epochs without a lower one, training goes back
+    to these weights and cools down: the learning rate falls to zero over as many epochs more, and then it stops. (While
+    the learning rate is high, weights jitter, and their validation loss with them: the best by chance is not the best
+    that is near.) A loss that is not finite, or that rises far above what it has been, ends training at once.
 
     On one machine, with the same number of threads and versions of the packages, a training that was killed and taken
     up again ends with the same bits as one that was not.
@@ -45,7 +47,7 @@ class Epochs:
         epochs: largest number of epochs.
         learning_rate: the first learning rate.
         validation: prepared simulations that are never trained on, or None.
-        patience: epochs without improvement after which training stops, or None.
+        patience: epochs without improvement after which training cools down, and how many it then takes; or None.
         history: where epochs are written.
         checkpoint: a file for the state, or None.
         meaning: what training depends on beside these arguments: with it, a checkpoint is told from those of others.
@@ -75,6 +77,7 @@ class Epochs:
         self.best_loss = np.inf
         self.best_epoch = 0
         self.best_weights = self._weights()
+        self.cooling_from: int | None = None
         self.lowest_loss = np.inf
         self.ended = ""
         self.checkpoint = None
@@ -104,8 +107,8 @@ class Epochs:
                 number = len(self.history.epochs) + 1
                 if number > self.epochs:
                     self._end(f"all {self.epochs} epochs")
-                elif self.patience is not None and number - 1 - self.best_epoch >= self.patience:
-                    self._end(f"no lower validation loss for {self.patience} epochs")
+                elif self._cooled_down(number - 1):
+                    self._end(f"no lower validation loss for {self.patience} epochs, and then as many to cool down")
                 elif (epoch := self._train(number, blocks, suspicious, on_updates)) is not None:
                     self._keep(epoch)
                     if on_epoch is not None:
@@ -113,6 +116,16 @@ class Epochs:
         log.info("training ended after epoch %d: %s", len(self.history.epochs), self.ended)
         self._restore_best()
         return self.history
+
+    def _cooled_down(self, done: int) -> bool:
+        """Whether nothing is left to gain after so many epochs; begins to cool down where that is due."""
+        if self.patience is None:
+            return False
+        if self.cooling_from is None and done - self.best_epoch >= self.patience:
+            self.cooling_from = done
+            self._restore_best()
+            log.info("no lower validation loss for %d epochs: the learning rate falls to zero", self.patience)
+        return self.cooling_from is not None and done >= self.cooling_from + self.patience
 
     def _end(self, reason: str) -> None:
         """Ends a training that did not break down; what its checkpoint holds then is the end."""
@@ -176,9 +189,13 @@ class Epochs:
         return epoch
 
     def _learning_rate(self, updates: float | np.ndarray) -> np.ndarray:
-        """The learning rate after a number of updates: a cosine from the first to zero."""
-        share = np.asarray(updates) / (self.epochs * self.batches.updates_per_epoch)
-        return self.learning_rate * (1 + np.cos(np.pi * share)) / 2
+        """The learning rate after a number of updates: a cosine from the first to zero; another one to cool down."""
+        epochs = np.asarray(updates) / self.batches.updates_per_epoch
+        if self.cooling_from is None:
+            return self.learning_rate * _cosine(epochs / self.epochs)
+        from_here = self.learning_rate * _cosine(self.cooling_from / self.epochs)
+        # Where fewer epochs are left than it takes, the rate is next to zero already.
+        return from_here * _cosine((epochs - self.cooling_from) / self.patience)
 
     def _typical_loss(self, pool: Mapping[str, tf.Tensor], rows: np.ndarray) -> float:
         """The median of the first batches' losses with the weights as they are."""
@@ -264,6 +281,7 @@ class Epochs:
             **{f"best-{i}": value for i, value in enumerate(self.best_weights)},
             **{f"history-{name}": np.array(column) for name, column in self.history.table().items()},
             "best": np.array([self.best_loss, self.best_epoch, self.lowest_loss]),
+            "cooling_from": np.array(-1 if self.cooling_from is None else self.cooling_from),
             "elements": np.array(self.batches.elements),
         }
 
@@ -278,9 +296,15 @@ class Epochs:
         self.best_weights = [state[f"best-{i}"] for i in range(len(self.best_weights))]
         self.best_loss, self.lowest_loss = float(state["best"][0]), float(state["best"][2])
         self.best_epoch = int(state["best"][1])
+        self.cooling_from = int(state["cooling_from"]) if state["cooling_from"] >= 0 else None
         self.batches.elements = int(state["elements"])
         self.history.restore({name: state[f"history-{name}"] for name in self.history.table()})
         log.info("going on from the checkpoint after epoch %d", len(self.history.epochs))
+
+
+def _cosine(share: np.ndarray | float) -> np.ndarray:
+    """From 1 at a share of 0 to 0 at a share of 1."""
+    return (1 + np.cos(np.pi * np.asarray(share))) / 2
 
 
 def _without_names(config: Any) -> Any:

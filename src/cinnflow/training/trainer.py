@@ -58,8 +58,9 @@ class Trainer:
         on_epoch: called after each epoch; or None.
         simulation_workers: processes that simulate ahead of training; 0 for a thread. By default one for each core
             where the model is a `GenerativeModel` whose simulator takes one parameter vector at a time, and a thread
-            for functions of whole batches. The results do not depend on it. A simulator that uses TensorFlow takes 0,
-            and is faster as a `TensorFlowSimulator`, which simulates inside the compiled updates.
+            for functions of whole batches. The results do not depend on it, where all that is random comes from `rng`.
+            A simulator that uses TensorFlow takes 0, and is faster as a `TensorFlowSimulator`, which simulates inside
+            the compiled updates.
         seed: seed of simulations, order of batches and validation split.
         on_start: called before the first update of each training, when the posterior has its weights.
         simulation_timeout: seconds for one simulation in a process, on average over a batch, after which training ends;
@@ -98,9 +99,9 @@ class Trainer:
         )
         if isinstance(generative_model, GenerativeModel) and configurator is None:
             check_agreement(amortizer, generative_model.prior)
-        self.amortizer = amortizer
+        self._amortizer = amortizer
         self.generative_model = generative_model
-        self.configurator = configurator
+        self._configurator = configurator
         self.default_lr = None if default_lr is None else positive_number("default_lr", default_lr)
         self.history_path = path_of("history_path", history_path, folder=False)
         self.checkpoint_path = path_of("checkpoint_path", checkpoint_path, folder=True)
@@ -118,6 +119,16 @@ class Trainer:
         self.trainings = 0
         self.ended = ""
         """Why the latest training came to its end."""
+
+    @property
+    def amortizer(self) -> AmortizedPosterior:
+        """The posterior that is trained; another one takes a trainer of its own."""
+        return self._amortizer
+
+    @property
+    def configurator(self) -> Callable[[Mapping[str, Any]], Arrays] | None:
+        """What arranges simulations for it."""
+        return self._configurator
 
     def train_online(
         self,
@@ -211,8 +222,10 @@ class Trainer:
         held_back: list[Arrays] = []
         rounds, sim_per_round = whole_number("rounds", rounds), whole_number("sim_per_round", sim_per_round)
         chosen = settings_of("rounds", self.default_lr, validation_sims, patience, epochs=epochs, batch_size=batch_size)
-        size = min(complete_training(chosen, sim_per_round).batch_size, sim_per_round)
-        share = complete_training(chosen, rounds * sim_per_round).validation_share
+        in_all = complete_training(chosen, rounds * sim_per_round)
+        # One for all rounds: another batch size would be another program.
+        chosen = chosen.model_copy(update={"batch_size": min(in_all.batch_size, sim_per_round)})
+        size = chosen.batch_size
         per_round = -(-sim_per_round // size)
         with self._simulating() as ahead:
             stream = ahead.batches(self._seed("batches"), size, 0, rounds * per_round, per_round)
@@ -224,7 +237,8 @@ class Trainer:
                 for arrays in coming:
                     arrays = {name: array[:sim_per_round] for name, array in arrays.items()}
                     if validation_sims is None:
-                        arrays, held_out = held_apart(arrays, count_held_out(arrays, share), self._seed("validation"))
+                        number = count_held_out(arrays, in_all.validation_share)
+                        arrays, held_out = held_apart(arrays, number, self._seed("validation"))
                         held_back.append(held_out)
                         validation = pad_and_stack(held_back)
                     simulations.append(arrays)
