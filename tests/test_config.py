@@ -57,6 +57,11 @@ def test_the_configurations_of_the_project_are_right(path):
         ),
         ({"training": 3}, "training: got 3; takes keys with values: regime, epochs"),
         ({"training": {"learning_rate": True}}, "training.learning_rate: got True; takes a valid number"),
+        (
+            {"network": {"inference": {"kernel_regularizer": True}}},
+            "kernel_regularizer: got True; takes a valid number",
+        ),
+        ({"network": {"inference": {"dropout_prob": False}}}, "dropout_prob: got False; takes a valid number"),
         ({"network": {"summary": "deep_set"}}, "network.summary: got 'deep_set'; takes a type and its settings, like"),
         (
             {"network": {"inference": {"coupling": "interleaved", "num_coupling_layers": 1, "bins": 4}}},
@@ -114,6 +119,11 @@ def test_whatever_the_file_holds_there_is_an_answer(raw):
 
 def test_a_file_that_is_not_there_or_not_yaml(tmp_path):
     with pytest.raises(ConfigError, match="no configuration file"):
+        read_raw(tmp_path / "config.yaml")
+    with pytest.raises(ConfigError, match=r"cannot be read \(.*Is a directory.*\); takes a YAML file in UTF-8"):
+        read_raw(tmp_path)
+    (tmp_path / "config.yaml").write_bytes("# Größe".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"cannot be read .*takes a YAML file in UTF-8"):
         read_raw(tmp_path / "config.yaml")
     (tmp_path / "config.yaml").write_text("a: [")
     with pytest.raises(ConfigError, match="is not YAML"):

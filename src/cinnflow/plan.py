@@ -342,11 +342,12 @@ def _check_own_network(source: str, study: Study, model: Model) -> None:
             f"{source}: network.summary.type: got {network.type!r}; takes {', '.join(SUMMARY_NETWORKS)}, or the "
             f"name of a class that {study.model or 'the model file (there is none)'} defines"
         )
-    # Of Keras' layers, the signature of the class itself tells nothing.
-    made_by, itself = (found.__init__, [found]) if isinstance(found, type) else (found, [])
     try:
-        inspect.signature(made_by).bind(*itself, **network.settings)
-    except TypeError as error:
+        if isinstance(found, type):  # a layer, which takes next to no time before it has weights
+            found(**network.settings)
+        else:  # what it does may take long, and import TensorFlow
+            inspect.signature(found).bind(**network.settings)
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"{source}: network.summary: {network.type} does not take its settings: {error}") from error
 
 

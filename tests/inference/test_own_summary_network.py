@@ -68,6 +68,14 @@ def inside():
         pass
 
     return Inner()
+
+
+def registered():
+    @keras.saving.register_keras_serializable("mine")
+    class Pool(Means):
+        pass
+
+    return Pool()
 """
 THETA, DATA = np.random.default_rng(0).normal(size=(30, 2)), np.random.default_rng(1).normal(size=(30, 5, 2))
 
@@ -138,7 +146,11 @@ def test_a_class_that_the_model_file_lacks_is_told_before_anything_runs(model):
     study = {"study": "own", "model": str(model), "network": {"summary": {"type": "Mean"}}}
     with pytest.raises(ConfigError, match=r"network.summary.type: got 'Mean'; takes deep_set.*or the name of a class"):
         Plan.of(study)
-    study["network"]["summary"]["type"] = "Means"
+    study["network"]["summary"] = {"type": "Means", "unitz": 3}
+    with pytest.raises(ConfigError, match=r"network.summary: Means does not take its settings: .*'unitz'") as error:
+        Plan.of(study)
+    assert "kwargs" not in str(error.value)
+    study["network"]["summary"] = {"type": "Means", "units": 3}
     assert Plan.of(study).own_network == "Means"
 
 
@@ -167,7 +179,8 @@ def test_settings_and_layers_that_do_not_fit_are_told(model):
 @pytest.mark.parametrize(
     ("name", "settings", "says"),
     [
-        ("inside", {}, "the summary network Inner does not come back .* at the top level of the model file"),
+        ("inside", {}, "class Inner is defined within a function.*: define it at the top level of the model file"),
+        ("registered", {}, "class Pool is defined within a function.*: define it at the top level of the model file"),
         ("NoKwargs", {}, r"pass \*\*kwargs on to super.*unexpected keyword argument 'trainable'"),
         ("Forgets", {"units": 5}, "return all other arguments from get_config"),
     ],

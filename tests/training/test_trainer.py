@@ -552,12 +552,11 @@ def test_contexts_reach_the_networks_by_themselves():
     simulator = cf.Simulator(noisy, context_generator=contexts)
     model = cf.GenerativeModel(cf.Prior(lambda rng: rng.normal(size=2)), simulator)
     posterior = small()
-    trainer = Trainer(posterior, model, default_lr=5e-3)
-    trainer.train_online(2, 200, 32)
+    Trainer(posterior, model, default_lr=5e-3).train_online(2, 200, 32)
     rng = np.random.default_rng(8)
     for n_obs, noise in ((2, 0.3), (15, 0.3), (15, 3.0)):
         data = {"x": noise * rng.normal(size=(100, n_obs, 2)), "noise": np.full(100, noise)}
         sd = posterior.sample(data, 100, seed=1).std(axis=1).mean()
         np.testing.assert_allclose(sd, 1 / np.sqrt(1 + n_obs / noise**2), rtol=0.35)
-    trainer.train_rounds(1, 32, 1, 8)
+    Trainer(posterior, model).train_rounds(1, 32, 1, 8)
     assert np.isfinite(posterior.sample(data, 3)).all()

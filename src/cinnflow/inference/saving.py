@@ -89,8 +89,8 @@ def check_comes_back(posterior: AmortizedPosterior) -> None:
     """
     network = type(posterior.summary_net).__name__
     classes = {type(layer) for layer in posterior.summary_net._flatten_layers()}
-    # Known here, where that function was called, and not to who reads the file.
-    if within := sorted(found.__name__ for found in classes if "<locals>" in found.__qualname__):
+    # Known here, where the function was called that defines it, and not to who reads the file.
+    if within := sorted(found.__name__ for found in classes if _hidden(found)):
         raise SummaryNetworkError(
             f"the summary network's class {', '.join(within)} is defined within a function, so that its fit could not "
             "be used elsewhere: define it at the top level of the model file, or of a module that this imports"
@@ -152,7 +152,17 @@ def _own_classes(config) -> set[tuple[str, str]]:
 
 def _find(name: str, module: str) -> type | None:
     """A class by the name that it is registered under, or in a module that is imported; None where it is not known."""
-    return keras.saving.get_registered_object(name) or getattr(sys.modules.get(module), name, None)
+    return keras.saving.get_registered_object(name) or _defined(name, module)
+
+
+def _hidden(layer: type) -> bool:
+    """Whether a class is defined within a function, and nowhere else."""
+    return "<locals>" in layer.__qualname__ and _defined(layer.__name__, layer.__module__) is not layer
+
+
+def _defined(name: str, module: str) -> type | None:
+    """A class at the top level of a module that is imported."""
+    return getattr(sys.modules.get(module), name, None)
 
 
 def _digests(entries: dict[str, bytes]) -> dict[str, str]:

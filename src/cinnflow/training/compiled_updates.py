@@ -103,9 +103,9 @@ class CompiledUpdates:
         """Lets the next updates start from the weights that the posterior has."""
         self.weights.assign(self._joined())
 
-    def give_weights(self) -> None:
-        """Sets the posterior's weights to what the updates so far have made of them."""
-        for variable, value in self._separated(self.weights.value):
+    def give_weights(self, weights: np.ndarray | None = None) -> None:
+        """Sets the posterior's weights to what the updates so far have made of them, or to others (weights,)."""
+        for variable, value in self._separated(self.weights.value if weights is None else tf.constant(weights)):
             variable.assign(value)
 
     @tf.function(autograph=False, jit_compile=True)

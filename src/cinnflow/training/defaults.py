@@ -11,7 +11,7 @@ from typing import Any
 from cinnflow.config import Training
 from cinnflow.config_network import Network
 
-UPDATES = 6400
+UPDATES = 16_000
 """Updates that a fit to stored simulations takes at least, within the limits on its passes over them."""
 
 FEWEST_PASSES, MOST_PASSES = 20, 100

@@ -23,6 +23,8 @@ from cinnflow.training.history import Epoch, History
 log = logging.getLogger(__name__)
 
 _VALIDATED_AT_ONCE = 2048
+_AVERAGED = 0.05
+"""Share of all epochs over which weights are averaged."""
 _RISE = 2.0
 """Nats, beside one for each parameter, that the loss may lie above its lowest before training counts as diverging."""
 _JUDGED = 100
@@ -32,14 +34,17 @@ _JUDGED = 100
 class Epochs:
     """Training of one posterior over epochs, in a state that can be kept and taken up again.
 
-    The learning rate follows a cosine from its first value to zero. Where there are validation data, the weights with
-    the lowest validation loss are the ones that stay. After `patience` epochs without a lower one, training goes back
-    to these weights and cools down: the learning rate falls to zero over as many epochs more, and then it stops. (While
-    the learning rate is high, weights jitter, and their validation loss with them: the best by chance is not the best
-    that is near.) A loss that is not finite, or that rises far above what it has been, ends training at once.
+    The learning rate follows a cosine from its first value to zero. While it is high, weights jitter around what they
+    come to, and of many epochs the one with the lowest validation loss is one that had luck: what is validated, and
+    stays, is the mean of the weights over about a twentieth of all epochs. Where there are validation data, the weights
+    with the lowest validation loss are the ones that stay, and training stops after `patience` epochs without a lower
+    one. A loss that is not finite, or that rises far above what it has been, ends training in the same way.
 
     On one machine, with the same number of threads and versions of the packages, a training that was killed and taken
     up again ends with the same bits as one that was not.
+
+    Reference:
+        Polyak & Juditsky (1992), Acceleration of stochastic approximation by averaging, SIAM J. Control Optim. 30:838.
 
     Args:
         updates: of the posterior that is trained; it is adapted to the data already.
@@ -47,7 +52,7 @@ class Epochs:
         epochs: largest number of epochs.
         learning_rate: the first learning rate.
         validation: prepared simulations that are never trained on, or None.
-        patience: epochs without improvement after which training cools down, and how many it then takes; or None.
+        patience: epochs without improvement after which training stops, or None.
         history: where epochs are written.
         checkpoint: a file for the state, or None.
         meaning: what training depends on beside these arguments: with it, a checkpoint is told from those of others.
@@ -74,10 +79,10 @@ class Epochs:
         self.patience = patience
         self.history = History() if history is None else history
         updates.start()
+        self.mean_weights = updates.weights.numpy()
         self.best_loss = np.inf
         self.best_epoch = 0
         self.best_weights = self._weights()
-        self.cooling_from: int | None = None
         self.lowest_loss = np.inf
         self.ended = ""
         self.checkpoint = None
@@ -107,8 +112,8 @@ class Epochs:
                 number = len(self.history.epochs) + 1
                 if number > self.epochs:
                     self._end(f"all {self.epochs} epochs")
-                elif self._cooled_down(number - 1):
-                    self._end(f"no lower validation loss for {self.patience} epochs, and then as many to cool down")
+                elif self.patience is not None and number - 1 - self.best_epoch >= self.patience:
+                    self._end(f"no lower validation loss for {self.patience} epochs")
                 elif (epoch := self._train(number, blocks, suspicious, on_updates)) is not None:
                     self._keep(epoch)
                     if on_epoch is not None:
@@ -116,16 +121,6 @@ class Epochs:
         log.info("training ended after epoch %d: %s", len(self.history.epochs), self.ended)
         self._restore_best()
         return self.history
-
-    def _cooled_down(self, done: int) -> bool:
-        """Whether nothing is left to gain after so many epochs; begins to cool down where that is due."""
-        if self.patience is None:
-            return False
-        if self.cooling_from is None and done - self.best_epoch >= self.patience:
-            self.cooling_from = done
-            self._restore_best()
-            log.info("no lower validation loss for %d epochs: the learning rate falls to zero", self.patience)
-        return self.cooling_from is not None and done >= self.cooling_from + self.patience
 
     def _end(self, reason: str) -> None:
         """Ends a training that did not break down; what its checkpoint holds then is the end."""
@@ -169,7 +164,7 @@ class Epochs:
                 if on_updates is not None:
                     on_updates(done, float(np.mean(losses[-1])))
         finally:  # also where training is interrupted, or a simulator fails
-            self.updates.give_weights()
+            self._average(number)
         found = np.concatenate(losses)
         epoch = Epoch(
             epoch=number,
@@ -188,14 +183,17 @@ class Epochs:
         self.lowest_loss = min(self.lowest_loss, typical)
         return epoch
 
+    def _average(self, number: int) -> None:
+        """Takes the weights after an epoch into their mean, in which older ones fade, and gives it to the posterior."""
+        share = 1.0 / min(number, max(1, round(_AVERAGED * self.epochs)))
+        mean = (1.0 - share) * self.mean_weights + share * self.updates.weights.numpy()
+        self.mean_weights = mean.astype(self.mean_weights.dtype)
+        self.updates.give_weights(self.mean_weights)
+
     def _learning_rate(self, updates: float | np.ndarray) -> np.ndarray:
-        """The learning rate after a number of updates: a cosine from the first to zero; another one to cool down."""
-        epochs = np.asarray(updates) / self.batches.updates_per_epoch
-        if self.cooling_from is None:
-            return self.learning_rate * _cosine(epochs / self.epochs)
-        from_here = self.learning_rate * _cosine(self.cooling_from / self.epochs)
-        # Where fewer epochs are left than it takes, the rate is next to zero already.
-        return from_here * _cosine((epochs - self.cooling_from) / self.patience)
+        """The learning rate after a number of updates: a cosine from the first to zero."""
+        share = np.asarray(updates) / (self.epochs * self.batches.updates_per_epoch)
+        return self.learning_rate * (1 + np.cos(np.pi * share)) / 2
 
     def _typical_loss(self, pool: Mapping[str, tf.Tensor], rows: np.ndarray) -> float:
         """The median of the first batches' losses with the weights as they are."""
@@ -247,8 +245,8 @@ class Epochs:
         self.updates.give_weights()
 
     def _weights(self) -> list[np.ndarray]:
-        """The weights as one vector, and what else a posterior takes for its answers."""
-        return [variable.numpy() for variable in (self.updates.weights, *self._statistics)]
+        """The mean weights as one vector, and what else a posterior takes for its answers."""
+        return [self.mean_weights, *(variable.numpy() for variable in self._statistics)]
 
     @property
     def _statistics(self) -> list[keras.Variable]:
@@ -258,7 +256,8 @@ class Epochs:
     @property
     def _variables(self) -> list[keras.Variable]:
         """All that updates change: weights, what dropout and SoftFlow draw next, the optimizer's moments and step."""
-        return [*self.posterior.variables, *self.updates.optimizer.variables]
+        others = self.posterior.non_trainable_variables
+        return [self.updates.weights, *others, *self.updates.optimizer.variables]
 
     def _key(self, meaning: str) -> str:
         """All that a training depends on, so that no other one's checkpoint is taken for its own."""
@@ -278,10 +277,10 @@ class Epochs:
     def _state(self) -> dict[str, np.ndarray]:
         return {
             **{f"variable-{i}": variable.numpy() for i, variable in enumerate(self._variables)},
+            "mean_weights": self.mean_weights,
             **{f"best-{i}": value for i, value in enumerate(self.best_weights)},
             **{f"history-{name}": np.array(column) for name, column in self.history.table().items()},
             "best": np.array([self.best_loss, self.best_epoch, self.lowest_loss]),
-            "cooling_from": np.array(-1 if self.cooling_from is None else self.cooling_from),
             "elements": np.array(self.batches.elements),
         }
 
@@ -292,19 +291,14 @@ class Epochs:
             return
         for i, variable in enumerate(self._variables):
             variable.assign(state[f"variable-{i}"])
-        self.updates.take_weights()
+        self.mean_weights = state["mean_weights"]
+        self.updates.give_weights(self.mean_weights)
         self.best_weights = [state[f"best-{i}"] for i in range(len(self.best_weights))]
         self.best_loss, self.lowest_loss = float(state["best"][0]), float(state["best"][2])
         self.best_epoch = int(state["best"][1])
-        self.cooling_from = int(state["cooling_from"]) if state["cooling_from"] >= 0 else None
         self.batches.elements = int(state["elements"])
         self.history.restore({name: state[f"history-{name}"] for name in self.history.table()})
         log.info("going on from the checkpoint after epoch %d", len(self.history.epochs))
-
-
-def _cosine(share: np.ndarray | float) -> np.ndarray:
-    """From 1 at a share of 0 to 0 at a share of 1."""
-    return (1 + np.cos(np.pi * np.asarray(share))) / 2
 
 
 def _without_names(config: Any) -> Any:
