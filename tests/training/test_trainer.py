@@ -278,6 +278,17 @@ def test_simulations_that_are_not_finite_are_left_out(caplog):
     assert "not finite" in caplog.text
 
 
+def test_how_many_simulations_are_left_out_is_told():
+    def failing(count, rng):
+        simulated = simulate(count, rng)
+        simulated["sim_data"][rng.random(count) < 0.3] = np.nan
+        return simulated
+
+    trainer = Trainer(small(), failing)
+    trainer.train_online(1, 2, 16, validation_sims=500)
+    assert 0.25 < trainer.share_left_out < 0.35
+
+
 def test_data_sets_of_varying_size_are_trained_on_together():
     def varying(count, rng):
         return simulate(count, rng, n_obs=int(rng.integers(1, 21)))

@@ -37,8 +37,9 @@ def online(project: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Workf
 def test_a_regime_that_simulates_needs_the_test_split_alone(online: Workflow) -> None:
     everything = Counter([*OF_DRAWS, *OF_OBSERVATION, "draws", "losses", "failures", "report", "seal"])
     assert online.plan() == everything + Counter(simulate=2)
-    device = json.loads((online.folder / FIT).with_name("training.json").read_text())["device"]
-    assert device.startswith(("the CPU", "NVIDIA"))
+    noted = json.loads((online.folder / FIT).with_name("training.json").read_text())
+    assert noted["device"].startswith(("the CPU", "NVIDIA"))
+    assert noted["share_left_out"] == 0.0
     assert (online.folder / FIT).with_name("losses.png").stat().st_size > 10_000
     history = pd.read_csv((online.folder / FIT).with_name("history.csv"))
     assert len(history) == 6

@@ -148,10 +148,16 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
     watch.draw()
     epochs = len(found.history.epochs)
     say(f"training {name}: ended after epoch {epochs}: {found.ended}")
+    if found.share_left_out:
+        say(
+            f"training {name}: about {found.share_left_out:.2g} of its simulations were not finite, and left out: the "
+            "posterior holds for parameters whose simulations are"
+        )
     about = {
         "device": device,
         "settings": training.model_dump(exclude_none=True, exclude={"ensemble"}),
         "ended": f"after epoch {epochs}: {found.ended}",
+        "share_left_out": found.share_left_out,
         "streamed": found.streamed,
         "gain": found.gain and asdict(found.gain),
     }

@@ -32,6 +32,12 @@ class Arrangement:
     ) -> None:
         self._amortizer = amortizer
         self._configurator = configurator
+        self._seen = self._left_out = 0
+
+    @property
+    def share_left_out(self) -> float:
+        """Of the simulations for standardization and validation so far: how many were not finite."""
+        return self._left_out / max(1, self._seen)
 
     def together(self, simulated: Sequence[Simulated]) -> Arrays:
         """Batches as one, of those that are finite."""
@@ -101,6 +107,8 @@ class Arrangement:
         if not len(arrays["parameters"]):
             raise TrainingError("there are no simulations to train on")
         finite = finite_rows(arrays)
+        self._seen += len(finite)
+        self._left_out += int(np.sum(~finite))
         if not finite.any():
             raise TrainingError(f"none of the {len(finite)} simulations is finite: mend the simulator")
         if not finite.all():

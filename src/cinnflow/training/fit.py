@@ -39,6 +39,7 @@ class Fit:
         posterior: with the weights of the lowest validation loss, those of a warm start among them.
         history: its epochs.
         ended: why it came to its end.
+        share_left_out: where training simulates, about how many of its simulations were not finite.
         streamed: whether simulations were read while it trained, as they do not fit into memory.
         gain: what it has gained over the fit before; None without one.
     """
@@ -46,6 +47,7 @@ class Fit:
     posterior: AmortizedPosterior
     history: History
     ended: str
+    share_left_out: float
     streamed: bool
     gain: Gain | None
 
@@ -131,7 +133,8 @@ def fit(
         on_start=None if own_summary is None else lambda: check_comes_back(posterior),
     )
     if model is not None:
-        return Fit(posterior, _fit_simulating(trainer, training), trainer.ended, streamed=False, gain=None)
+        history = _fit_simulating(trainer, training)
+        return Fit(posterior, history, trainer.ended, trainer.share_left_out, streamed=False, gain=None)
     streamed = isinstance(source, StoredSimulations) and memory and count * source.bytes_each > room_for_data(memory)
     if streamed:
         log.info("%d simulations do not fit into %d MB and are streamed", count, memory // 10**6)
@@ -151,7 +154,7 @@ def fit(
             posterior.set_weights(start)
             ended, gain = f"{ended}; none was better than the fit before, whose weights are kept", Gain(0.0, 0.0)
             log.warning("no epoch was better than the fit before, whose weights are kept")
-    return Fit(posterior, history, ended, bool(streamed), gain)
+    return Fit(posterior, history, ended, 0.0, bool(streamed), gain)
 
 
 def _fit_simulating(trainer: Trainer, training: Training) -> History:

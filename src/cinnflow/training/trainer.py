@@ -130,6 +130,11 @@ class Trainer:
         """What arranges simulations for it."""
         return self._configurator
 
+    @property
+    def share_left_out(self) -> float:
+        """Of the simulations that were made for standardization and validation: how many were not finite."""
+        return self._arrangement.share_left_out
+
     def train_online(
         self,
         epochs: int | None = None,
