@@ -13,9 +13,10 @@ from cinnflow.diagnostics import style, verdicts
 TITLE = "Losses"
 CAPTION = (
     "Mean negative log posterior density of the true parameters, in nats, at each epoch: low is good. Thin lines are"
-    " single epochs, thick ones moving averages; training data in orange, data held out for validation in blue. The "
-    "dot marks the epoch whose weights are kept. Blue well above orange means that the network learns its training "
-    "data by heart; a blue line that still falls at the end asks for more epochs."
+    " single epochs, thick ones moving averages; training data in orange, with the weights as training changes them; "
+    "data held out for validation in blue, with a mean of the weights over the last epochs. The dot marks the epoch "
+    "whose mean is kept. Blue well above orange means that the network learns its training data by heart; a blue line "
+    "that still falls at the end asks for more epochs."
 )
 ADVICE = (
     "Still falling: more `training.epochs`, or a larger `patience`. Validation far above training: more simulations, "
