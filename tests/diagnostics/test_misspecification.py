@@ -106,10 +106,8 @@ def test_shapes_that_disagree_and_summaries_that_are_not_there_are_told() -> Non
         misspecification.compute(np.full((1, 4), np.nan), np.zeros((9, 4)))
 
 
-def each(observed: np.ndarray, seed: int = 0, resamples: int = 99) -> pd.DataFrame:
-    return misspecification.compute_each(
-        observed, gaussian_summaries(120, 10_000 + seed), resamples=resamples, seed=seed
-    )
+def each(observed: np.ndarray, seed: int = 0) -> pd.DataFrame:
+    return misspecification.compute_each(observed, gaussian_summaries(120, 10_000 + seed), seed=seed)
 
 
 @pytest.mark.parametrize("data_sets", [2, 10])
@@ -118,23 +116,31 @@ def test_several_data_sets_of_a_right_model_fail_as_often_as_stated(data_sets: i
         misspecification.verdict(each(gaussian_summaries(data_sets, seed), seed))["verdict"].item()
         for seed in range(100)
     ]
-    assert words.count(verdicts.FAIL) <= 10
+    assert words.count(verdicts.FAIL) <= 11
+    # At most the share of data sets among all: whether one of them is the furthest of all.
+    assert words.count(verdicts.DOUBTFUL) <= 100 * data_sets / (data_sets + 120) + 6
 
 
 def test_data_sets_that_are_unlike_any_simulation_fail_whatever_the_first_one_is() -> None:
     observed = gaussian_summaries(40, 1)
-    observed[1:] += 500.0
+    observed[36:] += 500.0
     row = misspecification.verdict(each(observed)).iloc[0]
     assert row["verdict"] == verdicts.FAIL
-    assert "39 of 40 data sets" in row["reason"]
+    assert "4 further off than any simulation, numbers 36, 37, 38, 39 (" in row["reason"]
 
 
-def test_one_data_set_far_off_among_a_few_fails_and_is_named() -> None:
-    observed = gaussian_summaries(10, 1)
-    observed[7] += 500.0
-    row = misspecification.verdict(misspecification.compute_each(observed, gaussian_summaries(900, 3))).iloc[0]
+def test_many_data_sets_a_little_off_fail_together() -> None:
+    row = misspecification.verdict(each(gaussian_summaries(40, 1, sd=1.2))).iloc[0]
     assert row["verdict"] == verdicts.FAIL
-    assert "number 7" in row["reason"]
+
+
+@pytest.mark.parametrize(("data_sets", "words"), [(3, [verdicts.FAIL]), (40, [verdicts.FAIL, verdicts.DOUBTFUL])])
+def test_a_single_data_set_far_off_is_named(data_sets: int, words: list[str]) -> None:
+    observed = gaussian_summaries(data_sets, 1)
+    observed[2] += 500.0
+    row = misspecification.verdict(misspecification.compute_each(observed, gaussian_summaries(300, 2))).iloc[0]
+    assert row["verdict"] in words
+    assert "1 further off than any simulation, number 2 (" in row["reason"]
 
 
 def test_data_sets_of_a_group_unlike_the_prior_are_judged_one_by_one() -> None:
@@ -142,13 +148,15 @@ def test_data_sets_of_a_group_unlike_the_prior_are_judged_one_by_one() -> None:
     alike = reference[np.abs(reference[:, :2]).max(axis=1) < 0.5][:10]
     table = misspecification.compute_each(alike, gaussian_summaries(300, 3))
     assert misspecification.verdict(table)["verdict"].item() == verdicts.PASS
-    assert "each of 10 data sets" in misspecification.verdict(table)["reason"].item()
 
 
-def test_of_one_data_set_the_result_is_the_same() -> None:
+def test_of_one_data_set_the_result_is_the_same_and_exact() -> None:
     observed, reference = gaussian_summaries(1, 5), gaussian_summaries(100, 6)
     one = misspecification.compute_each(observed, reference)
     pd.testing.assert_frame_equal(one.drop(columns="data_set"), misspecification.compute(observed, reference))
+    ranks = np.array(one["p_value"].iloc[0] * 101)
+    assert ranks == pytest.approx(np.round(ranks))
+    assert len(one) == 101
 
 
 def test_data_sets_that_are_not_finite_are_left_out_one_by_one() -> None:
@@ -164,6 +172,6 @@ def test_data_sets_that_are_not_finite_are_left_out_one_by_one() -> None:
 def test_the_figure_has_a_line_for_each_data_set(tmp_path) -> None:
     observed = gaussian_summaries(12, 1)
     observed[3] += 3.0
-    figure = misspecification.plot(pd.read_csv(io.StringIO(each(observed, resamples=400).to_csv(index=False))))
+    figure = misspecification.plot(pd.read_csv(io.StringIO(each(observed).to_csv(index=False))))
     style.save(figure, tmp_path / "misspecification.png")
     assert len(figure.axes[0].lines) == 13

@@ -37,6 +37,10 @@ _MOST = 1000
 
 _MOST_EACH = 200
 """Data sets that are compared one by one at most."""
+_NAMED = 5
+"""Data sets that a verdict names at most."""
+_CHANCES = 2000
+"""Sets of ranks by chance that those of several data sets are compared with."""
 
 _SQUARED_WIDTHS = (0.25, 1.0, 4.0, 16.0, 64.0)
 _SMALLEST_SHARE = 1e-8
@@ -50,13 +54,13 @@ def compute(
     The summaries are whitened together, so that their units and their dependence do not matter. Where the observed
     data come from the model, which data sets are called observed is arbitrary: the p-value is the share of random
     choices of as many data sets, the actual one among them, that are at least as far from the rest. It is exact for
-    any number of data sets.
+    any number of data sets. For a single one, these choices are all that there are: each simulation takes its place.
 
     Args:
         observed_summaries: (observed data sets, entries).
         reference_summaries: of simulations from the prior that were not trained on (simulations, entries). Where they
             come from a region around the observed data themselves, the test fails too rarely: they are all alike it.
-        resamples: random choices.
+        resamples: random choices, where several data sets are observed.
         seed: seed of these, and of which data sets are compared where there are more than 1,000 of one kind.
 
     Returns:
@@ -85,9 +89,9 @@ def compute(
     as_far = distances[1:] >= distances[0] - 1e-12 * np.abs(distances).max()
     return pd.DataFrame(
         {
-            "sample": [OBSERVED] + [RESAMPLED] * resamples,
+            "sample": [OBSERVED] + [RESAMPLED] * len(as_far),
             "squared_mmd": distances,
-            "p_value": (1 + np.sum(as_far)) / (1 + resamples),
+            "p_value": (1 + np.sum(as_far)) / (1 + len(as_far)),
             "data_sets": len(observed),
             "simulations": len(reference),
             "left_out": missing_observed + missing_reference,
@@ -95,15 +99,12 @@ def compute(
     )
 
 
-def compute_each(
-    observed_summaries: np.ndarray, reference_summaries: np.ndarray, *, resamples: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def compute_each(observed_summaries: np.ndarray, reference_summaries: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
     """The same for each of several data sets alone: as a group they need not be like draws from the prior.
 
     Args:
         observed_summaries: as for `compute`; 200 data sets at random are compared where there are more.
         reference_summaries: as for `compute`.
-        resamples: likewise, for each data set.
         seed: likewise.
 
     Returns:
@@ -115,17 +116,15 @@ def compute_each(
     """
     summaries = np.asarray(observed_summaries, np.float64)
     usable = np.flatnonzero(np.isfinite(summaries).all(axis=1))
+    left_out = len(summaries) - len(usable)
     if len(usable) > _MOST_EACH:
-        usable = np.sort(np.random.default_rng([seed, len(usable)]).choice(usable, _MOST_EACH, replace=False))
+        usable = np.sort(np.random.default_rng(seed).choice(usable, _MOST_EACH, replace=False))
+    numbers = usable if len(usable) else [0]  # of which the error tells
     first, *others = [
-        compute(summaries[[number]], reference_summaries, resamples=resamples, seed=seed).assign(data_set=number)
-        for number in (usable if len(usable) else [0])
+        compute(summaries[[number]], reference_summaries, seed=seed).assign(data_set=number) for number in numbers
     ]
-    left_out = int(np.sum(~np.isfinite(summaries).all(axis=1)))
-    rows = [first.iloc[:1], *(table.iloc[:1] for table in others), first.iloc[1:]]
-    return pd.concat(rows, ignore_index=True).assign(
-        data_sets=len(usable), left_out=int(first["left_out"].iloc[0]) + left_out
-    )
+    table = pd.concat([first.iloc[:1], *(other.iloc[:1] for other in others), first.iloc[1:]], ignore_index=True)
+    return table.assign(data_sets=len(usable), left_out=table["left_out"] + left_out)
 
 
 def plot(table: pd.DataFrame) -> Figure:
@@ -149,32 +148,56 @@ def plot(table: pd.DataFrame) -> Figure:
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Fails an observation that is further from the simulations than 95 % of resamples; the value is its MMD.
 
-    Of several data sets, one in twenty is that by chance: they fail where far more are, or one is that clearly.
+    Several data sets fail where their p-values are smaller than chance makes them. A single one that is further than
+    any simulation makes the verdict doubtful: where there are many, chance may do that too.
     """
     _, observed = _split(table)
-    left_out = int(table["left_out"].iloc[0])
-    limit = verdicts.threshold(1)
     distances, p_values = (np.array(column) for column in zip(*observed, strict=True))
-    count, beyond = len(p_values), int(np.sum(p_values <= limit))
-    p_value = float(p_values[0])
-    if count > 1:
-        p_value = float(min(1.0, 2 * min(count * p_values.min(), stats.binom.sf(beyond - 1, count, limit))))
-    failed = p_value <= limit
-    what = "the model simulates nothing alike" if failed else "the model simulates data alike"
-    if count > 1 and beyond:
-        number = int(table["data_set"].iloc[np.argmin(p_values)])
-        what = f"the model simulates nothing like {beyond} of {count} data sets, the furthest of them number {number}, "
-        what += f"where {limit * count:.3g} are expected by chance"
-    elif count > 1:
-        what = f"the model simulates data like each of {count} data sets"
-    row = (
-        verdicts.ALL_PARAMETERS,
-        float(np.sqrt(max(distances.max(), 0.0))),
-        p_value,
-        verdicts.FAIL if failed else verdicts.PASS,
-        f"{what} (p = {p_value:.2g}, limit {limit:.2g})" + verdicts.left_out_note(left_out),
-    )
+    simulations, left_out = (int(table[column].iloc[0]) for column in ("simulations", "left_out"))
+    limit = verdicts.threshold(1)
+    p_value = float(p_values[0]) if len(p_values) == 1 else _p_value_of_all(p_values, simulations)
+    word = verdicts.FAIL if p_value <= limit else verdicts.PASS
+    if len(p_values) == 1:
+        what = "the model simulates nothing alike" if word == verdicts.FAIL else "the model simulates data alike"
+    else:
+        outside = table["data_set"].to_numpy()[: len(p_values)][p_values <= 1 / simulations]
+        if len(outside) and word == verdicts.PASS:
+            word = verdicts.DOUBTFUL
+        what = (
+            f"of {len(p_values)} data sets, {np.sum(p_values <= limit)} lie beyond their 95 % limit, and "
+            f"{len(outside)} further off than any simulation{_numbers(outside)}"
+        )
+    reason = f"{what} (p = {p_value:.2g}, limit {limit:.2g})" + verdicts.left_out_note(left_out)
+    row = (verdicts.ALL_PARAMETERS, float(np.sqrt(max(distances.max(), 0.0))), p_value, word, reason)
     return pd.DataFrame([row], columns=verdicts.COLUMNS)
+
+
+def _numbers(data_sets: np.ndarray) -> str:
+    """Numbers of data sets in words; the first few where there are many."""
+    if not len(data_sets):
+        return ""
+    few = ", ".join(str(number) for number in data_sets[:_NAMED])
+    return f", number{'s' if len(data_sets) > 1 else ''} {few}{' and others' if len(data_sets) > _NAMED else ''}"
+
+
+def _p_value_of_all(p_values: np.ndarray, simulations: int) -> float:
+    """Whether several p-values (n,), each a rank among the same simulations, are too small together.
+
+    The statistic is the least probable of the numbers of p-values up to each of them (one-sided Berk-Jones). That of
+    ranks by chance alone is simulated, since p-values of so few simulations are coarse.
+
+    Reference:
+        Berk and Jones, Goodness-of-fit test statistics that dominate the Kolmogorov statistics, 1979, Z.
+        Wahrscheinlichkeitstheorie verw. Gebiete 47:47-59.
+    """
+    rng = np.random.default_rng(0)
+    by_chance = np.empty((_CHANCES, len(p_values)))
+    for row in by_chance:
+        reference = np.sort(rng.random(simulations))
+        row[:] = (1 + np.searchsorted(reference, rng.random(len(p_values)))) / (1 + simulations)
+    ranked = np.sort(np.vstack([p_values, by_chance]), axis=1)
+    smallest = stats.binom.sf(np.arange(len(p_values)), len(p_values), ranked).min(axis=1)
+    return float(np.mean(smallest <= smallest[0] * (1 + 1e-9)))
 
 
 def _split(table: pd.DataFrame) -> tuple[np.ndarray, list[tuple[float, float]]]:
@@ -213,13 +236,17 @@ def _kernel(rows: np.ndarray) -> np.ndarray:
 
 
 def _squared_mmds(kernel: np.ndarray, first: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Squared MMD (1 + resamples,) between the first rows and the others, and between as many at random and the rest.
+    """Squared MMD (1 + choices,) between the first rows and the others, and between as many others and the rest.
 
     With weights w of 1/first in one group and −1/rest in the other, it is wᵀ K w.
     """
     count = len(kernel)
-    weights = np.full((1 + resamples, count), -1.0 / (count - first))
+    if first == 1:
+        choices = [[row] for row in range(1, count)]
+    else:
+        choices = [rng.choice(count, first, replace=False) for _ in range(resamples)]
+    weights = np.full((1 + len(choices), count), -1.0 / (count - first))
     weights[0, :first] = 1.0 / first
-    for row in weights[1:]:
-        row[rng.choice(count, first, replace=False)] = 1.0 / first
+    for row, chosen in zip(weights[1:], choices, strict=True):
+        row[chosen] = 1.0 / first
     return np.einsum("bi,bi->b", weights @ kernel, weights)

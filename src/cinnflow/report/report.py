@@ -271,6 +271,10 @@ def _fit_in_words(observations: Sequence[Mapping[str, Any]]) -> list[str]:
     sentences = []
     if unlike := named("misspecification", FAIL):
         sentences.append(f"The model simulates nothing like {unlike}: the posterior there is an extrapolation.")
+    if partly := named("misspecification", DOUBTFUL):
+        sentences.append(
+            f"A data set of {partly} is further off than any simulation: its posterior may be an extrapolation."
+        )
     if unexpected := named("prior_predictive", DOUBTFUL):
         sentences.append(f"The prior does not expect {unexpected}.")
     if unfit := named("predictive", FAIL):
