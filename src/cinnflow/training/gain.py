@@ -13,6 +13,7 @@ from cinnflow.store.reader import Simulations
 _DRAWS_IN_ALL = 1_000_000
 _FEWEST_DRAWS, _MOST_DRAWS = 100, 1000
 """Of each data set, for the share of a posterior that lies in a region."""
+_ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def density_before(
     data_sets, num_params = simulations.theta.shape
     each = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _DRAWS_IN_ALL // data_sets))
     draws = posterior.sample(simulations.conditions, each, seed=seed)
-    found = inside(draws.reshape(-1, num_params)).reshape(data_sets, each)
+    rows = draws.reshape(-1, num_params)
+    parts = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
+    found = np.concatenate([inside(part) for part in parts]).reshape(data_sets, each)
     # The simulation's own parameters lie in the region, too: the share is never nothing.
     return log_prob - np.log((found.sum(axis=1) + 1) / (each + 1))
