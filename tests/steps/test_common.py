@@ -44,3 +44,15 @@ def test_a_plain_error_is_told_as_it_is(tmp_path):
     said, log = ended(tmp_path, "from cinnflow.errors import PlainError; raise PlainError('mend this')")
     assert said == "cinnflow: mend this"
     assert "Traceback" not in log
+
+
+def test_of_a_plain_error_the_log_tells_what_in_the_users_code_it_came_from(tmp_path):
+    from_a_simulator = (
+        "import numpy as np; from cinnflow.training.simulation_ahead import SimulationAhead\n"
+        "    def simulate(count, rng): return 1 / 0\n"
+        "    next(SimulationAhead(simulate, 0).batches(0, 1, 0, 1, 0))"
+    )
+    said, log = ended(tmp_path, from_a_simulator)
+    assert said.startswith("cinnflow: the simulator failed: ZeroDivisionError")
+    assert "\n" not in said
+    assert 'model.py", line 3, in simulate' in log
