@@ -14,7 +14,6 @@ import tensorflow as tf
 from cinnflow import config
 from cinnflow.arguments import functions_or_none, positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.networks.mlp import child_seeds
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.training.agreement import check_agreement
 from cinnflow.training.arguments import path_of, settings_of
@@ -26,13 +25,12 @@ from cinnflow.training.epochs import Epochs
 from cinnflow.training.held_out import count_held_out, held_apart
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
+from cinnflow.training.purposes import Purpose, purpose_seed
 from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
 from cinnflow.training.simulation_ahead import Model, SimulationAhead
 from cinnflow.training.simulation_inside import SimulationInside
 
 _PILOT_SIMULATIONS = 1024
-_PURPOSES = ("pilot", "validation", "batches", "order")
-"""What a training draws at random: three kinds of simulations, and which of those that it has make up a batch."""
 _LARGEST_GRADIENT = 1.0
 """Norm that a longer gradient is shortened to."""
 
@@ -388,14 +386,8 @@ class Trainer:
             if chosen.regime == "online":
                 batches = OnlineBatches(ahead, configure, prepare, **settings)
             else:
-                batches = ReplayBatches(
-                    ahead,
-                    configure,
-                    prepare,
-                    capacity=chosen.buffer_capacity,
-                    order_seed=self._seed("order"),
-                    **settings,
-                )
+                settings |= {"capacity": chosen.buffer_capacity, "order_seed": self._seed("order")}
+                batches = ReplayBatches(ahead, configure, prepare, **settings)
             return self.train_on(batches, chosen, validation, meaning=meaning)
 
     def _simulating(self) -> SimulationAhead:
@@ -414,7 +406,6 @@ class Trainer:
         arrays = self._arrangement.together(ahead.at_least(count, self._seed("validation"), batch_size))
         return {name: array[:count] for name, array in arrays.items()}
 
-    def _seed(self, purpose: str) -> int:
-        """A seed for one of `_PURPOSES` of the next training; no two trainings of one trainer share any."""
-        seeds = child_seeds(self.seed, len(_PURPOSES) * (self.trainings + 1))
-        return seeds[len(_PURPOSES) * self.trainings + _PURPOSES.index(purpose)]
+    def _seed(self, purpose: Purpose) -> int:
+        """The seed for a purpose of the next training."""
+        return purpose_seed(self.seed, self.trainings, purpose)
