@@ -8,6 +8,7 @@ from keras import ops
 
 from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
+from cinnflow.networks.dropout import Dropout
 
 
 def child_seeds(seed: int, count: int) -> list[int]:
@@ -58,7 +59,7 @@ class Mlp(keras.Layer):
         seeds = iter(child_seeds(seed, 2 * num_dense + 2))
         self.dense = [self._dense(units, next(seeds)) for _ in range(num_dense)]
         self.dropout = [
-            keras.layers.Dropout(dropout_prob, seed=next(seeds), dtype=self.dtype_policy)
+            Dropout(dropout_prob, seed=next(seeds), dtype=self.dtype_policy)
             for _ in range(num_dense if dropout_prob else 0)
         ]
         self.condition_seed = next(seeds)
