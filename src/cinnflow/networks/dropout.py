@@ -12,8 +12,8 @@ class Dropout(keras.layers.Dropout):
 
         yᵢ = xᵢ 1[uᵢ ≥ rate] / (1 - rate),    uᵢ = hash(i, seed, number of the call) / 2³²
 
-    On a CPU, Keras's random numbers take as long as all the rest of an update. A hash gives each unit its own number,
-    which the compiler computes where it is used.
+    On a CPU, Keras's random numbers take about as long as all the rest of an update (`benchmarks/dropout.py`). A hash
+    gives each unit its own number, which the compiler computes where it is used.
     """
 
     def call(self, inputs, training: bool = False):
