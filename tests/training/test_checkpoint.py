@@ -23,7 +23,7 @@ def varying(count, rng):
     return simulate(count, rng, n_obs=int(rng.integers(1, 40)))
 
 
-def train(regime, folder=None, kill_after=None, model=varying, patience=None, **changes):
+def train(regime, folder=None, kill_after=None, model=varying, epochs=5, patience=None, **changes):
     """One training; its weights, and how many epochs were trained."""
     settings = {"dense_args": {"units": 8}, "dropout": True, "dropout_prob": 0.2}
     posterior = AmortizedPosterior(
@@ -39,9 +39,9 @@ def train(regime, folder=None, kill_after=None, model=varying, patience=None, **
     trainer = Trainer(posterior, model, checkpoint_path=folder, on_epoch=follow, **({"seed": 4} | changes))
     if regime == "offline":
         simulations = simulate(200, np.random.default_rng(0))
-        trainer.train_offline(simulations, 5, 16, validation_sims=50, patience=patience)
+        trainer.train_offline(simulations, epochs, 16, validation_sims=50, patience=patience)
     else:
-        trainer.train_experience_replay(5, 12, 8, buffer_capacity=20, validation_sims=32)
+        trainer.train_experience_replay(epochs, 12, 8, buffer_capacity=20, validation_sims=32)
     return posterior.get_weights(), seen
 
 
@@ -66,9 +66,9 @@ def test_a_killed_training_goes_on_where_it_was(regime, tmp_path, monkeypatch):
 
 def test_a_training_that_stopped_early_is_not_done_again(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "due", False)
-    settings = {"patience": 1, "default_lr": 0.3}
+    settings = {"epochs": 29, "patience": 1, "default_lr": 0.05}
     right, seen = train("offline", tmp_path, **settings)
-    assert seen[-1] < 5
+    assert seen[-1] < 29
     again, seen = train("offline", tmp_path, **settings)
     assert seen == []
     assert identical(again, right)
