@@ -45,6 +45,7 @@ def pcg3d(x: tf.Tensor, y: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
 
 
 def _mixed(x: tf.Tensor, y: tf.Tensor, z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Each number with the product of the two others added, one after the other, modulo 2³²."""
     x += y * z
     y += z * x
     z += x * y
