@@ -30,9 +30,14 @@ class Arrangement:
     def __init__(
         self, amortizer: AmortizedPosterior, configurator: Callable[[Mapping[str, Any]], Arrays] | None
     ) -> None:
-        self._amortizer = amortizer
+        self.amortizer = amortizer
         self._configurator = configurator
         self._seen = self._left_out = 0
+
+    @property
+    def by_posterior(self) -> bool:
+        """Whether the posterior itself knows where the data go, and no function of the user's says it."""
+        return self._configurator is None and self.amortizer.configurator is not None
 
     @property
     def share_left_out(self) -> float:
@@ -51,12 +56,12 @@ class Arrangement:
         if self._configurator is not None:
             return
         conditions = [conditions_of(batch) for batch in simulated]
-        if self._amortizer.configurator is not None:
-            self._amortizer.configurator.admit(*conditions)
-        elif not self._amortizer.adapted:
-            self._amortizer.configurator = Configurator.from_data(
+        if self.amortizer.configurator is not None:
+            self.amortizer.configurator.admit(*conditions)
+        elif not self.amortizer.adapted:
+            self.amortizer.configurator = Configurator.from_data(
                 *conditions,
-                summary=self._amortizer.summary_net is not None,
+                summary=self.amortizer.summary_net is not None,
                 # What a batch shares may be the number of elements, even where one batch is all that was seen.
                 varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
             )
@@ -70,7 +75,7 @@ class Arrangement:
         if self._configurator is not None:
             configured = self._configurator(simulated)
         else:
-            conditions = self._amortizer.configure(conditions_of(simulated))
+            conditions = self.amortizer.configure(conditions_of(simulated))
             if simulated.get("prior_draws") is None:
                 raise ValueError(f"a model gives prior_draws and sim_data, this one gave {', '.join(simulated)}")
             try:
@@ -78,8 +83,8 @@ class Arrangement:
             except ValueError as error:
                 raise ValueError(f"prior_draws take numbers: {error}") from error
             configured = {"parameters": theta, **conditions}
-        arrays = checked(configured, len(self._amortizer.names))
-        self._amortizer.transform.check(arrays["parameters"], self._amortizer.names)
+        arrays = checked(configured, len(self.amortizer.names))
+        self.amortizer.transform.check(arrays["parameters"], self.amortizer.names)
         return arrays
 
     def meaning(self, first: Sequence[Simulated], again: Sequence[Simulated]) -> str:
@@ -117,5 +122,5 @@ class Arrangement:
 
     def adapt(self, arrays: Arrays) -> None:
         """Takes the posterior's standardization from these simulations, where it has none yet."""
-        if not self._amortizer.adapted:
-            self._amortizer.adapt(arrays["parameters"], {k: v for k, v in arrays.items() if k != "parameters"})
+        if not self.amortizer.adapted:
+            self.amortizer.adapt(arrays["parameters"], {k: v for k, v in arrays.items() if k != "parameters"})

@@ -51,7 +51,7 @@ class SimulationAhead:
             workers = default_workers(model)
         if timeout is not None and not workers:
             raise ValueError("simulation_timeout takes processes that simulate (simulation_workers): a thread has none")
-        self._model = model
+        self.model = model
         self._timeout = timeout
         self._executor: ProcessPoolExecutor | None = None
         self._closed = False
@@ -123,7 +123,7 @@ class SimulationAhead:
         with self._one_at_a_time:
             if self._closed:
                 raise CancelledError
-            return self._model(batch_size, np.random.default_rng(seed))
+            return self.model(batch_size, np.random.default_rng(seed))
 
     def __enter__(self) -> SimulationAhead:
         return self

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
-import tensorflow as tf
 
 from cinnflow import config
 from cinnflow.arguments import functions_or_none, positive_number, whole_number
@@ -22,13 +21,12 @@ from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, made_ahe
 from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
+from cinnflow.training.fresh_batches import fresh_batches
 from cinnflow.training.held_out import count_held_out, held_apart
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
 from cinnflow.training.purposes import Purpose, purpose_seed
-from cinnflow.training.simulated_batches import OnlineBatches, ReplayBatches
 from cinnflow.training.simulation_ahead import Model, SimulationAhead
-from cinnflow.training.simulation_inside import SimulationInside
 
 _PILOT_SIMULATIONS = 1024
 _LARGEST_GRADIENT = 1.0
@@ -362,33 +360,9 @@ class Trainer:
             if self.checkpoint_path:
                 first, again = (ahead.at_least(1, self._seed("batches"), size) for _ in range(2))
                 meaning = self._arrangement.meaning(first, again)
-            settings = {
-                "batch_size": size,
-                "updates_per_epoch": chosen.iterations_per_epoch,
-                "epochs": chosen.epochs,
-                "seed": self._seed("batches"),
-            }
-            batches: OnlineBatches
-            if (
-                chosen.regime == "online"
-                and self.configurator is None
-                and self.amortizer.configurator is not None
-                and SimulationInside.takes(self.generative_model)
-            ):
-                inside = SimulationInside(self.generative_model, self.amortizer)
-                with SimulationAhead(inside.draw, 0) as drawing:
-                    batches = OnlineBatches(drawing, inside.configure, inside.prepare, **settings)
-                    return self.train_on(batches, chosen, validation, inside, meaning)
-            settings["elements"] = elements
-            configure = self._arrangement.configure
-            # Compiled, it passes over a block once, and leaves more of the cores to the updates that run meanwhile.
-            prepare = tf.function(self.amortizer.prepare, autograph=False, jit_compile=True)
-            if chosen.regime == "online":
-                batches = OnlineBatches(ahead, configure, prepare, **settings)
-            else:
-                settings |= {"capacity": chosen.buffer_capacity, "order_seed": self._seed("order")}
-                batches = ReplayBatches(ahead, configure, prepare, **settings)
-            return self.train_on(batches, chosen, validation, meaning=meaning)
+            seeds = self._seed("batches"), self._seed("order")
+            with fresh_batches(chosen, ahead, self._arrangement, *seeds, elements) as (batches, complete):
+                return self.train_on(batches, chosen, validation, complete, meaning)
 
     def _simulating(self) -> SimulationAhead:
         if self.generative_model is None:
