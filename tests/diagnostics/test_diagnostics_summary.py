@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from cinnflow.diagnostics import summary, verdicts
+from cinnflow.diagnostics import latent, summary, verdicts
 
 
 def judged(p_value: float = 1e-6, **words: str) -> pd.DataFrame:
@@ -25,6 +26,14 @@ def test_one_row_a_parameter_with_every_number_and_verdict() -> None:
 def test_a_verdict_on_no_single_parameter_counts_for_all_of_them() -> None:
     table = summary.compute({"sbc": judged(a="pass"), "losses": judged(round_0="pass", round_1="unfinished")}, ["a"])
     assert table["verdict"].tolist() == ["unfinished"]
+
+
+def test_latent_coordinates_are_no_parameters_of_their_names() -> None:
+    rng = np.random.default_rng(2)
+    first = rng.normal(size=500)
+    judged = latent.verdict(latent.compute(np.stack([first, first * rng.choice([-1, 1], size=500)], axis=1)))
+    assert judged["verdict"].tolist() == ["pass", "pass", "fail"]
+    assert summary.compute({"latent": judged}, ["z1", "z2"])["verdict"].tolist() == ["fail", "fail"]
 
 
 def test_a_diagnostic_that_judges_other_parameters_leaves_a_row_alone() -> None:

@@ -21,9 +21,9 @@ def test_a_wrong_coordinate_is_named() -> None:
     values = np.random.default_rng(1).normal(size=(500, 3))
     values[:, 1] *= 1.4
     assert judged(values) | {verdicts.ALL_PARAMETERS: ""} == {
-        "z1": "pass",
-        "z2": "fail",
-        "z3": "pass",
+        "latent z1": "pass",
+        "latent z2": "fail",
+        "latent z3": "pass",
         "all parameters": "",
     }
 

@@ -62,6 +62,13 @@ def test_weights_of_two_values_are_not_called_uneven(draws) -> None:
     assert sensitivity.verdict(sensitivity.compute(draws, {"two": ratio}, ["theta"]))["verdict"].item() == verdicts.PASS
 
 
+@pytest.mark.parametrize(("left", "word"), [(1, verdicts.DOUBTFUL), (90, verdicts.DOUBTFUL), (110, verdicts.PASS)])
+def test_a_prior_that_leaves_a_few_draws_is_not_to_be_told(draws, left: int, word: str) -> None:
+    smallest = np.sort(draws[:, 0])[-left]
+    table = sensitivity.compute(draws, {"cut": np.where(draws[:, 0] >= smallest, 0.0, -np.inf)}, ["theta"])
+    assert sensitivity.verdict(table)["verdict"].item() == word
+
+
 @pytest.mark.parametrize("parameters", [1, 7])
 def test_it_is_drawn_from_its_table_alone(parameters: int, tmp_path) -> None:
     draws = np.random.default_rng(1).normal(size=(500, parameters))

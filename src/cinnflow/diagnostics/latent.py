@@ -102,8 +102,10 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
         if word == verdicts.FAIL:
             what = "squared length is not chi-squared" if name == verdicts.ALL_PARAMETERS else "not standard normal"
             reason = f"{what} ({reason})"
+        # A parameter may be called z1, too.
+        label = name if name == verdicts.ALL_PARAMETERS else f"latent {name}"
         judged.append(
-            (name, spread[name], min(1.0, p_value * len(scores)), word, reason + verdicts.left_out_note(left_out))
+            (label, spread[name], min(1.0, p_value * len(scores)), word, reason + verdicts.left_out_note(left_out))
         )
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
 

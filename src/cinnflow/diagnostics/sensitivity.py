@@ -22,7 +22,8 @@ CAPTION = (
     "Median and central 90 % interval of each parameter under the study's prior (top) and under each of the other "
     "priors that the model file names, without any new simulation: the draws are weighted by the ratio of the two "
     "priors' densities, smoothed in the tail. Where a few draws carry nearly all of the weight (grey), the draws do "
-    "not reach the posterior under that prior, and what is drawn here is not to be relied on."
+    "not reach the posterior under that prior, and what is drawn here is not to be relied on. A prior can be judged "
+    "only where the study's own has draws: what it allows beyond, such as wider bounds, is not seen."
 )
 ADVICE = (
     "The draws do not reach the posterior under that prior: it takes a fit of its own, with that prior in the model "
@@ -32,6 +33,8 @@ ADVICE = (
 STUDY = "this study's"
 _HIGHEST_K = 0.7
 _FEWEST_EVEN = 0.5
+_FEWEST = 100
+"""Effective draws below which an interval's ends are a few draws, however even their weights are."""
 
 
 def compute(draws: np.ndarray, log_ratios: Mapping[str, np.ndarray], names: Sequence[str]) -> pd.DataFrame:
@@ -125,7 +128,8 @@ def _weights(prior: str, log_ratio: np.ndarray, draws: int) -> tuple[np.ndarray,
 
 def _is_uneven(row: pd.Series) -> bool:
     """Whether the weights say nothing; weights of a few values have no tail to fit, but may be even."""
-    return row.pareto_k > _HIGHEST_K and row.effective_draws < _FEWEST_EVEN * row.draws
+    half = _FEWEST_EVEN * row.draws
+    return row.effective_draws < min(_FEWEST, half) or (row.pareto_k > _HIGHEST_K and row.effective_draws < half)
 
 
 def _quantile(draws: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:

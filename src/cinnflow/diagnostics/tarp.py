@@ -33,14 +33,15 @@ ADVICE = (
 def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
     """Coverage of the balls around random reference points.
 
-    Distances are Euclidean, in units of the prior's standard deviations. Each data set takes the true values of
-    the next one for its reference point: a draw from the prior that is independent of its own data.
+    Distances are Euclidean, in units of the prior's standard deviations. Each data set takes the true values of another
+    one for its reference point: a draw from the prior that is independent of its own data. Where several data sets have
+    the same true values, it is one with others.
 
     Args:
         draws: posterior draws (data sets, draws, parameters).
         truths: values that the data were simulated with (data sets, parameters).
         names: the parameters' names.
-        seed: seed of what breaks ties between ranks.
+        seed: seed of the reference points, and of what breaks ties between ranks.
 
     Returns:
         One row a nominal share: parameter ("all parameters"), nominal, coverage, lower, upper, and p_value, skill,
@@ -53,7 +54,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
     scale = truths.std(axis=0, ddof=1)
     scale[scale == 0] = 1.0
     draws, truths = draws / scale, truths / scale
-    reference = np.roll(truths, -1, axis=0)
+    reference = _references(truths, np.random.default_rng([seed, 1]))
     to_truth = np.linalg.norm(truths - reference, axis=1)
     to_draws = np.stack([np.linalg.norm(own - point, axis=1) for own, point in zip(draws, reference, strict=True)])
     ranks = fractional_ranks(to_draws, to_truth, np.random.default_rng(seed))
@@ -73,6 +74,13 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
             "left_out": left_out,
         }
     )
+
+
+def _references(truths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """True values at random (data sets, parameters), of which each differs from those in its row."""
+    distinct, own = np.unique(truths, axis=0, return_inverse=True)
+    others = rng.integers(1, max(2, len(distinct)), size=len(truths))
+    return distinct[(own.reshape(-1) + others) % len(distinct)]
 
 
 def plot(table: pd.DataFrame) -> Figure:
