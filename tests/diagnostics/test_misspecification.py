@@ -51,6 +51,20 @@ def test_units_and_dependent_entries_do_not_matter() -> None:
     np.testing.assert_allclose(doubled["squared_mmd"], plain["squared_mmd"], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("simulations", "entries", "off"), [(120, 1000, 5.0), (128, 120, 5.0), (120, 61, 2.0)])
+def test_more_entries_than_simulations_hide_nothing(simulations: int, entries: int, off: float) -> None:
+    words = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        observed, reference = rng.normal(size=(1, entries)), rng.normal(size=(simulations, entries))
+        table = misspecification.compute(observed + off * (np.arange(entries) % 3 == 0), reference)
+        right = misspecification.compute(observed, reference)
+        words.append([misspecification.verdict(t)["verdict"].item() for t in (table, right)])
+    flagged, alarms = (sum(word == verdicts.FAIL for word in column) for column in zip(*words, strict=True))
+    assert flagged == 20
+    assert alarms <= 4
+
+
 def test_it_is_the_squared_mmd_of_its_definition() -> None:
     x, y = gaussian_summaries(6, 1), gaussian_summaries(30, 2)
     rows = misspecification._whitened(np.concatenate([x, y]))

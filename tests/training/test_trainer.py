@@ -265,6 +265,21 @@ def test_held_back_simulations_are_not_trained_on():
     np.testing.assert_allclose(posterior.parameter_scale.mean, simulations["prior_draws"][rest].mean(axis=0))
 
 
+def test_a_second_training_validates_on_what_the_first_did(monkeypatch):
+    seen = []
+    train_on = Trainer.train_on
+
+    def watched(self, batches, settings, validation, complete=None):
+        seen.append(validation["parameters"])
+        return train_on(self, batches, settings, validation, complete)
+
+    monkeypatch.setattr(Trainer, "train_on", watched)
+    trainer, simulations = Trainer(small(), seed=5), simulate(100, np.random.default_rng(0))
+    for _ in range(2):
+        trainer.train_offline(simulations, 1, 16)
+    np.testing.assert_array_equal(*seen)
+
+
 def test_simulations_that_are_not_finite_are_left_out(caplog):
     def failing(count, rng):
         simulations = simulate(count, rng)

@@ -44,6 +44,8 @@ _CHANCES = 2000
 
 _SQUARED_WIDTHS = (0.25, 1.0, 4.0, 16.0, 64.0)
 _SMALLEST_SHARE = 1e-8
+_MOST_COMPONENTS = 0.5
+"""Of the rows. Whitened in as many directions as there are rows, all rows are equally far from each other."""
 
 
 def compute(
@@ -51,7 +53,8 @@ def compute(
 ) -> pd.DataFrame:
     """Squared MMD between observed and simulated summaries, and its distribution where both are alike.
 
-    The summaries are whitened together, so that their units and their dependence do not matter. Where the observed
+    The summaries are whitened together, so that their units and their dependence do not matter; where they have more
+    entries than half as many as there are data sets, each entry is scaled alone. Where the observed
     data come from the model, which data sets are called observed is arbitrary: the p-value is the share of random
     choices of as many data sets, the actual one among them, that are at least as far from the rest. It is exact for
     any number of data sets. For a single one, these choices are all that there are: each simulation takes its place.
@@ -217,7 +220,10 @@ def _finite(summaries: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
 
 
 def _whitened(rows: np.ndarray) -> np.ndarray:
-    """Rows (n, entries) as uncorrelated components of variance 1; directions in which they do not vary are left out."""
+    """Rows (n, entries) as uncorrelated components of variance 1; directions in which they do not vary are left out.
+
+    Where too few rows tell the components apart, the entries themselves with variance 1.
+    """
     largest = np.abs(rows).max(axis=0)
     rows = rows / np.where(largest > 0, largest, 1.0)  # squares of huge entries would overflow
     rows = rows - rows.mean(axis=0)
@@ -225,6 +231,8 @@ def _whitened(rows: np.ndarray) -> np.ndarray:
     rows = rows / np.where(sd > 0, sd, 1.0)
     u, singular, _ = np.linalg.svd(rows, full_matrices=False)
     kept = np.square(singular) > _SMALLEST_SHARE * np.sum(np.square(singular))
+    if np.sum(kept) > _MOST_COMPONENTS * len(rows):
+        return rows
     return u[:, kept] * np.sqrt(len(rows))
 
 

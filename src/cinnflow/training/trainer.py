@@ -282,7 +282,8 @@ class Trainer:
         else:
             share = settings.validation_share
             number = count_held_out(arrays, share) if validation_sims is None else validation_sims
-            arrays, validation = held_apart(arrays, number, self._seed("validation"))
+            # The same in every training: what one has trained on, a later one does not take for validation.
+            arrays, validation = held_apart(arrays, number, purpose_seed(self.seed, 0, "validation"))
         return self._train_in_memory(arrays, settings, validation)
 
     def train_on(
