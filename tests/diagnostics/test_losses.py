@@ -38,6 +38,17 @@ def test_verdicts() -> None:
     assert word(np.full(10, np.nan)) == verdicts.FAIL
 
 
+def test_an_earlier_round_that_still_fell_is_no_fault_of_the_study() -> None:
+    falling, level = history(1 - np.arange(100) / 100), history(np.exp(-np.arange(100) / 5))
+
+    def words(*histories: pd.DataFrame) -> list[str]:
+        fits = ["round 0, member 0", "round 1, member 0", "round 1, member 1"]
+        return losses.verdict(losses.compute(dict(zip(fits, histories, strict=True))))["verdict"].tolist()
+
+    assert words(falling, level, level) == [verdicts.PASS] * 3
+    assert words(level, falling, level) == [verdicts.PASS, verdicts.UNFINISHED, verdicts.PASS]
+
+
 def test_the_value_is_the_best_loss_and_its_epoch_is_named() -> None:
     judged = losses.verdict(losses.compute({"a": history(np.r_[5.0, 2.0, np.full(20, 3.0)]), "b": history(np.ones(5))}))
     assert judged["parameter"].tolist() == ["a", "b"]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from cinnflow.simulation import truncated_prior
 from cinnflow.simulation.context import ContextGenerator
 from cinnflow.simulation.generative_model import GenerativeModel
-from cinnflow.simulation.prior import Prior
+from cinnflow.simulation.prior import Prior, PriorError
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.truncated_prior import draw_truncated
 
@@ -50,6 +51,15 @@ def test_a_prior_with_a_context_keeps_each_simulations_own() -> None:
     theta = draw_truncated(generative, range(50), lambda theta: theta[:, 0] % 1 > 0.5)[:, 0]
     own = np.array([generative.contexts(seed)[0].named("prior", 1)["scale"][0] for seed in range(50)])
     assert np.all((theta >= own) & (theta <= own + 1) & (theta % 1 > 0.5))
+
+
+def test_a_context_with_which_the_region_is_out_of_reach_is_told(monkeypatch) -> None:
+    monkeypatch.setattr(truncated_prior, "_MOST_EACH", 3000)
+    scales = ContextGenerator(batchable_context_fun=lambda rng: {"scale": rng.uniform(0, 2)})
+    prior = Prior(lambda _, scale: [scale], ["a"], context_generator=scales)
+    generative = GenerativeModel(prior, Simulator(lambda theta, _: theta))
+    with pytest.raises(PriorError, match=r"of 20 simulations found no parameters within the truncated prior"):
+        draw_truncated(generative, range(20), lambda theta: theta[:, 0] > 1)
 
 
 def test_progress_tells_how_many_draws_it_took() -> None:

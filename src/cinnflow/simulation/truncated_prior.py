@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.prior import PriorError
 from cinnflow.simulation.seeds import generator
 
 Inside = Callable[[np.ndarray], np.ndarray]
@@ -14,6 +15,8 @@ Inside = Callable[[np.ndarray], np.ndarray]
 
 _AT_ONCE = 4096
 """Draws of the prior that the region sees at once."""
+_MOST_EACH = 300_000
+"""Draws for one simulation: a region that holds 1e-4 of the prior, the least that is made, is missed once in 1e13."""
 
 
 def draw_truncated(
@@ -35,10 +38,13 @@ def draw_truncated(
 
     Returns:
         Parameters (simulations, parameters).
+
+    Raises:
+        PriorError: where the prior, with the context of one of the simulations, does not reach the region.
     """
     theta = np.empty((len(seeds), len(model.prior.names)))
     streams = [(generator(seed, "prior"), model.contexts(seed)[0]) for seed in seeds]
-    waiting, drawn = np.arange(len(seeds)), 0
+    waiting, drawn, each = np.arange(len(seeds)), 0, 0
     while len(waiting):
         tries = max(1, _AT_ONCE // len(waiting))
         candidates = np.array(
@@ -50,6 +56,12 @@ def draw_truncated(
         found = inside(candidates.reshape(-1, theta.shape[1])).reshape(candidates.shape[:2])
         ended, first = found.any(axis=1), found.argmax(axis=1)
         theta[waiting[ended]] = candidates[ended, first[ended]]
-        waiting, drawn = waiting[~ended], drawn + found.size
+        waiting, drawn, each = waiting[~ended], drawn + found.size, each + tries
         progress(len(seeds) - len(waiting), drawn)
+        if len(waiting) and each >= _MOST_EACH:
+            raise PriorError(
+                f"{len(waiting)} of {len(seeds)} simulations found no parameters within the truncated prior, in {each} "
+                "draws each: the prior does not reach there with their contexts. Leave out simulations.proposal and "
+                "simulations.observation, or let the simulator alone have a context"
+            )
     return theta
