@@ -223,6 +223,18 @@ def test_an_observation_unlike_the_model_s_decides_the_sentence(
     assert f'<p class="conclusion {word}">' in source
 
 
+@pytest.mark.parametrize(("p_value", "word"), [(0.02, "doubtful"), (0.001, "fail")])
+def test_one_failure_among_many_checks_of_observations_is_doubtful(content, p_value: float, word: str, tmp_path):
+    failing = elsewhere(content, tmp_path, "misspecification.csv", p_value=p_value).observations[0]
+    observations = [*content.observations, dataclasses.replace(failing, name="market")]
+    source = build(dataclasses.replace(content, observations=observations))
+    assert f'<p class="conclusion {word}">' in source
+    told = "Of 6 checks of observations, 1 fails (misspecification of market), no more clearly than chance explains."
+    assert (told in source) == (word == "doubtful")
+    assert ("The model simulates nothing like market" in source) == (word == "fail")
+    assert 'class="verdict fail"' in source
+
+
 def test_an_uneven_weight_under_another_prior_is_told_and_decides_nothing(content, tmp_path) -> None:
     source = build(elsewhere(content, tmp_path, "sensitivity.csv", pareto_k=1.2, effective_draws=2.0))
     assert "too uneven to tell" in source

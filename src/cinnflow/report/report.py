@@ -18,10 +18,11 @@ import yaml
 from cinnflow.diagnostics import misspecification, pairs, predictive, scores, sensitivity, style
 from cinnflow.diagnostics.summary import conclusion
 from cinnflow.diagnostics.table_file import read_table
-from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, DOUBTFUL, FAIL, PASS, UNINFORMATIVE, WORST_FIRST, worst
+from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, PASS, UNINFORMATIVE, WORST_FIRST, worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.methods import methods
 from cinnflow.report.numbers import alike, duration, number, published
+from cinnflow.report.observation_checks import ObservationChecks
 from cinnflow.report.prose import inline, split_readme
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -56,7 +57,7 @@ def build(content: Content) -> str:
         if (checks := [_check(content.diagnostics, name) for name in names if _computed(content.diagnostics, name)])
     ]
     observations = [_observation(observation) for observation in content.observations]
-    words = [observation["words"].get(name) for observation in observations for name in _OF_OBSERVATIONS]
+    observed = ObservationChecks(observations)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cinnflow.report", "."),
         autoescape=True,
@@ -81,8 +82,8 @@ def build(content: Content) -> str:
         model=model,
         methods=methods(content.config, {split["name"]: split["ok"] for split in splits}),
         labels=content.labels,
-        conclusion=" ".join([conclusion(summary), *_fit_in_words(observations)]),
-        worst=worst([*summary["verdict"], *filter(None, words)]),
+        conclusion=" ".join([conclusion(summary), *observed.sentences()]),
+        worst=worst([*summary["verdict"], *observed.words.values()]),
         verdicts=_verdict_matrix(summary),
         sections=sections,
         observations=observations,
@@ -162,10 +163,6 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
 
 
-_OF_OBSERVATIONS = ("predictive", "prior_predictive", "misspecification")
-"""Checks of an observation whose verdicts count for the study's."""
-
-
 def _observation(observation: Observation) -> dict[str, Any]:
     folder = observation.folder
     table = read_table(folder / "summary.csv")
@@ -206,7 +203,7 @@ def _observation(observation: Observation) -> dict[str, Any]:
         "overall": _over_data_sets(table) if data_sets > 1 else [],
         "checks": checks,
         "shown": checks[1] if observation.predicted and simulated["q50"].notna().any() else checks[0],
-        "words": {check["name"]: check["word"] for check in checks},
+        "predicted": observation.predicted,
         "published": [
             {"item": item, "estimate": _estimate({"parameter": item.name, **estimates.loc[item.name]})}
             for item in observation.published
@@ -260,30 +257,6 @@ def _verdict_matrix(summary: pd.DataFrame) -> dict[str, Any]:
             )
         ],
     }
-
-
-def _fit_in_words(observations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the checks of the real observations say, in a sentence each."""
-
-    def named(check: str, word: str) -> str:
-        return ", ".join(item["name"] for item in observations if item["words"].get(check) == word)
-
-    sentences = []
-    if unlike := named("misspecification", FAIL):
-        sentences.append(f"The model simulates nothing like {unlike}: the posterior there is an extrapolation.")
-    if partly := named("misspecification", DOUBTFUL):
-        sentences.append(
-            f"A data set of {partly} is further off than any simulation: its posterior may be an extrapolation."
-        )
-    if unexpected := named("prior_predictive", DOUBTFUL):
-        sentences.append(f"The prior does not expect {unexpected}.")
-    if unfit := named("predictive", FAIL):
-        sentences.append(f"Simulations from the posterior do not look like {unfit}.")
-    elif (fit := named("predictive", PASS)) and not unlike:
-        sentences.append(f"Simulations from the posterior look like {fit}.")
-    if untold := ", ".join(filter(None, [named("predictive", word) for word in (DOUBTFUL, UNINFORMATIVE)])):
-        sentences.append(f"There are too few simulations from the posterior to compare with {untold}.")
-    return sentences
 
 
 def _splits(manifests: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
