@@ -1,6 +1,7 @@
 import ast
 import datetime
 import re
+from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 from hypothesis import given, settings
@@ -306,6 +307,17 @@ def test_modules_elsewhere_on_the_path_count_unless_they_are_installed(tmp_path,
         one = other
     (tmp_path / "src/cinnflow/__init__.py").write_text("X = 2\n")
     assert digests(tmp_path, text) == [one], "this package"
+
+
+@pytest.mark.parametrize("package", ["", "physics/"])
+def test_a_compiled_module_counts_by_its_bytes(tmp_path, package):
+    compiled = tmp_path / f"{package}fast{EXTENSION_SUFFIXES[0]}"
+    compiled.parent.mkdir(exist_ok=True)
+    compiled.write_bytes(b"\x7fELF one")
+    text = f"from {package[:-1] or 'fast'} import {'fast' if package else 'f'} as it\ndef build():\n    return it\n"
+    (one,) = digests(tmp_path, text)
+    compiled.write_bytes(b"\x7fELF two")
+    assert digests(tmp_path, text) != [one]
 
 
 def test_a_block_that_is_run_on_import_counts(tmp_path):

@@ -2,7 +2,8 @@
 
 It covers the model's code as parsed, so that comments, docstrings and formatting do not count; of that code, what
 build() can reach, so that reading an observation or naming a derived quantity does not count; modules that it imports
-and that are not installed; the bytes of the files that the simulator declares; the options; and the seed.
+and that are not installed, by their bytes where they are compiled; the bytes of the files that the simulator declares;
+the options; and the seed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +124,11 @@ def _code(path: Path, roots: tuple[str, ...]) -> dict[str, str]:
         imports += _imports(*nodes)
     for module in _local_modules(imports, places):
         place = next((place for place in places if module.is_relative_to(place)), module.parent)
-        found[module.relative_to(place).as_posix()] = _sha(_canonical(_parsed(module)))
+        found[module.relative_to(place).as_posix()] = (
+            _sha(_canonical(_parsed(module)))
+            if module.suffix == ".py"
+            else hashlib.sha256(module.read_bytes()).hexdigest()
+        )
     return found
 
 
@@ -224,7 +230,8 @@ def _local_modules(imports: list[ast.Import | ast.ImportFrom], places: list[Path
         for path in _imported_files(node, base, places):
             if path not in found:
                 found[path] = None
-                waiting += [(nested, path.parent) for nested in _imports(_parsed(path))]
+                if path.suffix == ".py":
+                    waiting += [(nested, path.parent) for nested in _imports(_parsed(path))]
     return sorted(found)
 
 
@@ -255,7 +262,8 @@ def _module_files(place: Path, name: str) -> list[Path]:
     files = []
     for part in name.split("."):
         place = place / part
-        files += [place.with_suffix(".py"), place / "__init__.py"]
+        compiled = [place.with_name(place.name + suffix) for suffix in EXTENSION_SUFFIXES]
+        files += [place.with_name(f"{place.name}.py"), place / "__init__.py", *compiled]
     return files
 
 
