@@ -114,6 +114,7 @@ def test_a_length_that_varies_without_a_declaration_is_told_what_to_declare(tmp_
         (lambda *_, n_obs, **__: {"n_obs": n_obs}, None, "'n_obs' has the name of a context"),
         (lambda *_, **__: {"x": np.zeros(3), "y": np.zeros(4)}, 9, "differ in length"),
         (lambda *_, **__: {"x": np.zeros(3)}, {"y": 9}, "declared for y"),
+        (lambda *_, **__: {"x": np.zeros(3), "y": np.zeros(9)}, {"x": 9}, "output y is as long as max_length"),
         (lambda *_, **__: {"mask": np.zeros(3)}, 9, "another name than 'mask'"),
     ],
 )

@@ -43,7 +43,8 @@ def common_length(data: Mapping[str, np.ndarray], max_length: MaxLength) -> int:
     """The length of the first axis of all arrays that vary; 0 where none do.
 
     Raises:
-        ValueError: when arrays differ in length, are too long, have no axis, or lack.
+        ValueError: when arrays differ in length, are too long, have no axis, or lack; or when another array is as long
+            as they can be: what varies is told from what does not by its length alone.
     """
     names = varying(_shapes(data), max_length)
     lengths = {name: data[name].shape[0] for name in names if name in data and data[name].ndim}
@@ -56,6 +57,12 @@ def common_length(data: Mapping[str, np.ndarray], max_length: MaxLength) -> int:
         raise ValueError(
             f"arrays of one simulation differ in length: {lengths}; where max_length is a dict, it names those that "
             "vary, together"
+        )
+    fixed = [name for name in data if name not in names and data[name].shape[:1] == (maximum(max_length),)]
+    if max_length and fixed:
+        raise ValueError(
+            f"output {fixed[0]} is as long as max_length lets {', '.join(names)} be, {maximum(max_length)}, and would be "
+            "cut where these end: name it there too if it varies with them, or else declare a larger max_length"
         )
     length = next(iter(lengths.values()), 0)
     if length > maximum(max_length):
