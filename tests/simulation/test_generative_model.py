@@ -188,6 +188,40 @@ def test_numbers_keep_their_type_as_far_as_networks_have_it():
     assert [array.dtype for array in simulator(np.ones((2, 2)), rng()).values()] == [*types[:3], np.float64]
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_functions_may_write_into_their_arguments_and_use_one_array_again(batched):
+    def build(apart):
+        kept = {
+            key: None if apart else np.empty((3, 2) if batched and key != "scale" else 2)
+            for key in ["theta", "scale", "x"]
+        }
+
+        def stored(key, values):
+            if apart:
+                return np.array(values)
+            kept[key][...] = values
+            return kept[key]
+
+        def simulate(theta, rng, scale):
+            own = theta.copy(), scale.copy()
+            if not apart:
+                theta[...], scale[...] = np.exp(theta), 0.0
+            return {"x": stored("x", own[0] * own[1] + rng.normal(size=own[0].shape))}
+
+        def draw(rng, *batch_size):
+            return stored("theta", rng.normal(size=(*batch_size, 2)))
+
+        scales = cf.ContextGenerator(batchable_context_fun=lambda rng: {"scale": stored("scale", rng.normal(size=2))})
+        simulator = cf.Simulator(simulate, batched=batched, context_generator=scales)
+        return cf.GenerativeModel(cf.Prior(draw, names=["a", "b"], batched=batched), simulator)
+
+    reused, first = build(apart=False), np.random.default_rng(2)
+    outputs = [reused(3, first) for _ in range(2)]
+    fresh, again = build(apart=True), np.random.default_rng(2)
+    for output in outputs:
+        np.testing.assert_equal(output, fresh(3, again))
+
+
 def test_a_simulator_takes_a_function():
     for kind, none in product((cf.Simulator, cf.TensorFlowSimulator), (3, None)):
         with pytest.raises(TypeError, match=f"simulate takes a function, got {none}"):

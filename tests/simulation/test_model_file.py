@@ -58,6 +58,14 @@ def test_what_a_model_file_may_say_beside_build(tmp_path):
     np.testing.assert_equal(derived, {"size": np.full((2, 4), 9.0), "one": np.ones((2, 4))})
 
 
+def test_derived_quantities_may_write_into_their_argument(tmp_path):
+    text = "def derived_quantities(theta):\n    theta['mu'] *= 100\n    return {'size': theta['mu']}\n"
+    theta = np.ones((2, 4, 1))
+    derived = load_model(write(tmp_path, MODEL + text)).derived_quantities(theta)
+    np.testing.assert_equal(derived, {"size": np.full((2, 4), 100.0)})
+    np.testing.assert_array_equal(theta, 1.0)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

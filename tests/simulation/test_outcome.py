@@ -38,5 +38,12 @@ def test_what_a_masked_array_hides_is_not_finite(value):
     assert outcome_of(np.ma.array(HIDDEN.data, mask=False), 0.0).data["x"].tolist() == [[1, 2], [3, 4]]
 
 
+def test_what_is_called_a_mask_is_one():
+    assert outcome_of({"x": [1, 2], "mask": [True, False]}, 0.0).status is Status.OK
+    data = outcome_of({"x": [1, 2], "mask": [0.3, 1.0]}, 0.0)
+    assert data.status is Status.UNREADABLE
+    assert "holds 0.3 and the like: give it another name" in data.message
+
+
 def test_labels():
     assert [status.label for status in Status] == ["ok", "crashed", "timed out", "not finite", "unreadable"]

@@ -342,6 +342,18 @@ def test_a_configurator_of_the_user_decides_what_the_networks_see():
         )
 
 
+def test_what_a_model_gives_may_be_asked_about_as_it_is_and_configured():
+    posterior = small()
+    trainer = Trainer(posterior, simulate)
+    trainer.train_online(1, 2, 8)
+    simulated = simulate(5, np.random.default_rng(3))
+    draws = posterior.sample(simulated["sim_data"], 7, seed=1)
+    np.testing.assert_array_equal(posterior.sample(simulated, 7, seed=1), draws)
+    np.testing.assert_array_equal(posterior.sample(trainer.configurator(simulated), 7, seed=1), draws)
+    untrained = Trainer(small(), simulate).configurator(simulated)
+    np.testing.assert_array_equal(untrained["parameters"], simulated["prior_draws"])
+
+
 def test_who_was_trained_on_configured_data_refuses_raw_ones(tmp_path):
     def logs(simulated):
         return {"parameters": simulated["prior_draws"], "direct_conditions": np.log(simulated["sim_data"][:, 0] ** 2)}

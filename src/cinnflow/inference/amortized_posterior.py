@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow.arguments import whole_number
-from cinnflow.inference.configurator import Configurator, Data
+from cinnflow.inference.configurator import Configurator, Data, conditions_of
 from cinnflow.inference.configured import check_configured, is_configured, zero_where_missing
 from cinnflow.inference.drawing import draw
 from cinnflow.inference.input_scale import InputScale
@@ -156,6 +156,7 @@ class AmortizedPosterior(keras.Layer):
         Raises:
             ValueError: for raw data, where the posterior was trained on configured ones alone.
         """
+        data = _raw(data)
         if is_configured(data):
             return {name: np.asarray(array) for name, array in data.items() if name != "parameters"}
         if self.configurator is None:
@@ -217,7 +218,8 @@ class AmortizedPosterior(keras.Layer):
         """Draws from the posterior of each data set.
 
         Args:
-            data: an array, a dict of arrays, or a configured dict; first axis the data sets.
+            data: an array, a dict of arrays, what a generative model gives, or a configured dict; first axis the data
+                sets.
             n_samples: number of draws for each.
             seed: the same seed gives the same draws.
 
@@ -258,7 +260,8 @@ class AmortizedPosterior(keras.Layer):
             for first in range(0, each.shape[1], ROWS_AT_ONCE):
                 block = slice(first, first + ROWS_AT_ONCE)
                 log_prob[part, block] = self._density(each[part, block], condition)
-        return np.where(self.transform.inside(theta), log_prob.reshape(theta.shape[:-1]), -np.inf)
+        inside = self.transform.inside(theta) & ~np.isinf(theta).any(axis=-1)
+        return np.where(inside, log_prob.reshape(theta.shape[:-1]), -np.inf)
 
     log_posterior = log_prob
 
@@ -291,6 +294,7 @@ class AmortizedPosterior(keras.Layer):
     def _ready(self, data: Data) -> dict[str, np.ndarray]:
         if not self.adapted:
             raise ValueError("this posterior has seen no training data yet: train it, or load a trained one")
+        data = _raw(data)
         configured = self.configure(data)
         if is_configured(data):
             check_configured(configured, self._shapes)
@@ -370,6 +374,12 @@ class AmortizedPosterior(keras.Layer):
     def build_from_config(self, config: dict) -> None:
         self.build(config["shapes"])
         self.built = self.adapted = True
+
+
+def _raw(data: Data) -> Data:
+    """The data and contexts in what a generative model gives; anything else as it is."""
+    simulated = isinstance(data, Mapping) and {"prior_draws", "sim_data"} <= data.keys()
+    return conditions_of(data) if simulated else data
 
 
 def _bounds(name: str, bounds, default: float, num_params: int) -> np.ndarray:

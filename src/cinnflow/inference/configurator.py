@@ -12,7 +12,7 @@ import tensorflow.experimental.numpy as tnp
 
 from cinnflow.inference.configured import check_finite, first_of
 from cinnflow.simulation.numbers import unmasked
-from cinnflow.simulation.padding import MASK
+from cinnflow.simulation.padding import MASK, check_mask
 
 CONTEXTS = (
     "prior_batchable_context",
@@ -130,8 +130,13 @@ class Configurator:
             summary: whether there is a summary network.
             varying: whether the number of elements may vary even if it does not here. It may where it does, or where
                 there is a mask.
+
+        Raises:
+            ValueError: for an array called mask that is none.
         """
         arrays = [as_dict(batch) for batch in batches]
+        for batch in arrays:
+            check_mask(batch)
         shapes = {name: array.shape[1:] for name, array in arrays[0].items() if name != MASK}
         elements = arrays[0][MASK].shape[1:] if MASK in arrays[0] else None
         if varying and summary and elements is None:

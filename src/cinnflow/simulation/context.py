@@ -43,8 +43,9 @@ class Context:
         A context by name goes to the argument of that name. One without a name goes behind the other arguments, the
         batchable one first.
         """
-        own = self.batchable if row is None else each_array(self.batchable, lambda values: values[row])
-        shared = each_array(self.non_batchable, lambda value: value[()])
+        # Copies, since a function may write into them.
+        own = each_array(self.batchable, lambda values: (values if row is None else values[row]).copy())
+        shared = each_array(self.non_batchable, lambda value: value[()].copy())
         positional = [value for value in (own, shared) if value is not None and not isinstance(value, Mapping)]
         named = {name: value for part in (own, shared) if isinstance(part, Mapping) for name, value in part.items()}
         return positional, named
@@ -203,7 +204,7 @@ def _numbers(name: str, value: Any) -> np.ndarray:
         raise ContextError(f"{name} must return numbers: {error}") from error
     if not numbers:
         raise ContextError(f"{name} must return finite numbers, a dict of them or of arrays, got {value!r}")
-    return array
+    return array.copy()  # a function may use one array again and again
 
 
 def _stacked(drawn: list[Any]) -> np.ndarray | dict[str, np.ndarray]:

@@ -81,7 +81,8 @@ class Model:
             return {}
         where, names = f"derived_quantities() in {self.path}", self.generative.prior.names
         try:
-            derived = dict(function({name: theta[..., i] for i, name in enumerate(names)}))
+            # Copies: a function may write into its arguments.
+            derived = dict(function({name: theta[..., i].copy() for i, name in enumerate(names)}))
         except Exception as error:
             raise ModelError(f"{where} failed: {type(error).__name__}: {error}") from error
         if taken := [name for name in derived if name in names]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cinnflow.simulation.numbers import numbers
-from cinnflow.simulation.padding import MaxLength, common_length
+from cinnflow.simulation.padding import MaxLength, check_mask, common_length
 
 LONGEST_NAME = 64
 
@@ -80,6 +80,7 @@ def outcome_of(output: object, seconds: float, max_length: MaxLength = None) -> 
     try:
         data = {checked_name(str(name)): _numbers(str(name), value) for name, value in named.items()}
         common_length(data, max_length)
+        check_mask(data)
     except ValueError as error:
         return Outcome(Status.UNREADABLE, seconds=seconds, message=str(error))
     for name, array in data.items():

@@ -61,8 +61,8 @@ def common_length(data: Mapping[str, np.ndarray], max_length: MaxLength) -> int:
     fixed = [name for name in data if name not in names and data[name].shape[:1] == (maximum(max_length),)]
     if max_length and fixed:
         raise ValueError(
-            f"output {fixed[0]} is as long as max_length lets {', '.join(names)} be, {maximum(max_length)}, and would be "
-            "cut where these end: name it there too if it varies with them, or else declare a larger max_length"
+            f"output {fixed[0]} is as long as max_length lets {', '.join(names)} be, {maximum(max_length)}, and would "
+            "be cut where these end: name it there too if it varies with them, or else declare a larger max_length"
         )
     length = next(iter(lengths.values()), 0)
     if length > maximum(max_length):
@@ -79,6 +79,19 @@ def pad(data: Mapping[str, np.ndarray], max_length: MaxLength, fill: float) -> d
         name: np.concatenate([array, np.full((size - len(array), *array.shape[1:]), fill)]) if name in names else array
         for name, array in data.items()
     }
+
+
+def check_mask(data: Mapping[str, np.ndarray]) -> None:
+    """Checks that an array called `mask` is one: networks take it for what is there, and never see its values.
+
+    Raises:
+        ValueError: when it holds anything but true and false, or 1 and 0.
+    """
+    if MASK in data and not np.isin(data[MASK], (0, 1)).all():
+        raise ValueError(
+            f"an array called {MASK!r} says which elements are there, true or false for each; this one holds "
+            f"{np.asarray(data[MASK]).flat[0]!s} and the like: give it another name if it is data"
+        )
 
 
 def mask_of(lengths: np.ndarray, size: int) -> np.ndarray:

@@ -111,11 +111,13 @@ class Prior:
             drawn = []
             for row in range(batch_size):
                 positional, named = context.arguments(row)
-                drawn.append(self._draw(rng, *positional, **named))
+                one = self._draw(rng, *positional, **named)
+                # A function may draw into one array again and again.
+                drawn.append(one.copy() if isinstance(one, np.ndarray | list) else one)
         if drawn is None or (not self.batched and any(each is None for each in drawn)):
             raise PriorError("draw() must return numbers, and it returned None: is there a return in it?")
         try:
-            theta = np.asarray(unmasked(drawn), dtype=np.float64)
+            theta = np.array(unmasked(drawn), dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise PriorError(f"draw() must return numbers: {error}") from error
         # One parameter may come as a plain number.

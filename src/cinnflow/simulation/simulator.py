@@ -81,9 +81,10 @@ class Simulator:
         """
         if context is None:
             context = self.context_generator.draw(len(theta), rng)
+        # Copies, also of what comes back: a function may write into its arguments, or use one array again and again.
         if self.batched:
             positional, named = context.arguments()
-            output = self._simulate(theta, rng, *positional, **named)
+            output = self._simulate(theta.copy(), rng, *positional, **named)
             if self.max_length is None:
                 return _arrays(output)
             # One by one: a list of arrays that differ in length is no array.
@@ -93,7 +94,7 @@ class Simulator:
             outputs = []
             for row, parameters in enumerate(theta):
                 positional, named = context.arguments(row)
-                outputs.append(_arrays(self._simulate(parameters, rng, *positional, **named)))
+                outputs.append(_arrays(self._simulate(parameters.copy(), rng, *positional, **named)))
         return _stacked(outputs) if self.max_length is None else _padded(outputs, self.max_length)
 
     def run(
@@ -122,11 +123,11 @@ def _arrays(output: Any) -> Any:
 
 
 def _numbers(value: Any) -> np.ndarray:
-    """Numbers as they are, but for what is more precise than networks and stores are."""
+    """A copy of numbers as they are, but for what is more precise than networks and stores are."""
     array = unmasked(value)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"the simulator returned an array that is not numbers: its type is {array.dtype}")
-    return array.astype(np.float64) if array.dtype == np.longdouble else array
+    return array.astype(np.float64 if array.dtype == np.longdouble else array.dtype)
 
 
 def _stacked(outputs: Sequence[Any]) -> Any:

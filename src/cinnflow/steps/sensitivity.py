@@ -33,7 +33,8 @@ def _weight(args: argparse.Namespace) -> None:
     ratios = {}
     for name, log_ratio in model.alternative_priors.items():
         try:
-            ratios[name] = np.broadcast_to(np.asarray(log_ratio(theta), float), next(iter(theta.values())).shape)
+            own = {quantity: values.copy() for quantity, values in theta.items()}  # a function may write into them
+            ratios[name] = np.broadcast_to(np.asarray(log_ratio(own), float), next(iter(theta.values())).shape)
         except Exception as error:
             raise ModelError(f"alternative_priors[{name!r}] in {args.model} failed: {error!r}") from error
     try:

@@ -66,6 +66,11 @@ class Arrangement:
                 varying=any(batch.get("sim_non_batchable_context") is not None for batch in simulated),
             )
 
+    def laid_out(self, simulated: Simulated) -> Arrays:
+        """One batch as arrays by the networks' names, also where it is the first one ever seen."""
+        self.lay_out([simulated])
+        return self.configure(simulated)
+
     def configure(self, simulated: Simulated) -> Arrays:
         """One batch as arrays by the networks' names.
 

@@ -122,9 +122,9 @@ class Trainer:
         return self._amortizer
 
     @property
-    def configurator(self) -> Callable[[Mapping[str, Any]], Arrays] | None:
-        """What arranges simulations for it."""
-        return self._configurator
+    def configurator(self) -> Callable[[Mapping[str, Any]], Arrays]:
+        """What arranges simulations for it: the user's own, or one as the first simulations that it sees ask for."""
+        return self._configurator or self._arrangement.laid_out
 
     @property
     def share_left_out(self) -> float:
