@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import os
 import signal
 from dataclasses import replace
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 from stores import PARTS, contents, exit_code, fill, in_child, make_external_model, make_model, make_store
 
+from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
 from cinnflow.store import batch as batch_module
 from cinnflow.store.batch import Batch, decode_batch, run_batch
@@ -49,6 +52,36 @@ def test_a_batch_holds_what_its_seeds_give(tmp_path):
     assert values["data/x"].shape == (8, 3, 2)
     assert len(set(values["data/x"][:, 0, 0])) == 8
     assert [path for path in contents(make_store(tmp_path)) if not path.startswith("toy-0123abcd.zarr/")] == []
+
+
+@pytest.mark.parametrize("size", ["same", "another"])
+def test_a_declared_file_that_is_edited_meanwhile_ends_the_batch_and_mixes_nothing(tmp_path, size):
+    table, edited = tmp_path / "table.txt", {"same": "7", "another": "77"}[size]
+    table.write_text("0")
+
+    def simulate(theta, _):
+        with (tmp_path / "starts").open("a") as file:
+            file.write("1\n")
+        number = float(table.read_text())
+        if len(lines(tmp_path / "starts")) == 4:
+            table.write_text(edited)
+        return theta + number
+
+    model = GenerativeModel(make_model().prior, Simulator(simulate, files=["table.txt"]))
+    model.bind(tmp_path)
+    parts = {**PARTS, "file: table.txt": hashlib.sha256(b"0").hexdigest()}
+    batch = Batch(make_store(tmp_path), "round-0", 0, 8)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"table.txt was edited while .* Start snakemake again"):
+            run_batch(batch, model, 7, parts, Limits())
+    table.write_text("0")
+    starts = len(lines(tmp_path / "starts"))
+    assert starts <= 5
+    assert len(read_journal(batch.journal)) == 3
+    run_batch(batch, model, 7, parts, Limits())
+    assert len(lines(tmp_path / "starts")) == starts + 5
+    values = columns(batch.store)
+    np.testing.assert_array_equal(values["data/x"], values["theta"])
 
 
 def test_bits_depend_on_no_batch_size_thread_or_retry(tmp_path):

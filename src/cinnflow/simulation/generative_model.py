@@ -46,6 +46,8 @@ class GenerativeModel:
         self.prior = prior
         self.simulator = simulator
         self.name = name
+        self.folder: Path | None = None
+        """The model file's, once it is bound."""
         both = prior.context_generator.example("prior").keys() & simulator.context_generator.example("sim").keys()
         if both:
             raise ContextError(f"prior and simulator both have a context {', '.join(sorted(both))}: rename one")
@@ -57,6 +59,7 @@ class GenerativeModel:
 
     def bind(self, folder: Path) -> None:
         """Tells the simulator the parameters' names, and the folder that its relative paths start from."""
+        self.folder = folder
         self.simulator.bind(self.prior.names, folder)
 
     def draw(self, seed: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from cinnflow.simulation.padding import common_length, pad, varying
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits, Task, run_all
 from cinnflow.store.chunks import decode, encode
+from cinnflow.store.declared_files import DeclaredFiles
 from cinnflow.store.description import Description, read_description, write_description
 from cinnflow.store.journal import Entry, Journal, open_journal
 from cinnflow.store.layout import RECORDS, STATUS, Store, StoreError, context_spec, place, theta_spec
@@ -89,7 +90,7 @@ def run_batch(
 
     Raises:
         ContextError: when contexts cannot be drawn, or given ones are not the model's.
-        StoreError: when the store has batches of another size.
+        StoreError: when the store has batches of another size, or a file that the simulator declares was edited.
         OSError: when the disk is full; what is journalled stays.
     """
     begun = batch.store.batch_size()
@@ -106,7 +107,8 @@ def run_batch(
             if batch.committed and (not given or _holds(batch, inputs)):
                 log.info("batch %d of %s is in the store already", batch.number, batch.split)
             else:
-                entries = _complete(batch, model, limits, inputs, given, journal, progress)
+                files = DeclaredFiles(model, fingerprint)
+                entries = _complete(batch, model, limits, inputs, given, journal, files, progress)
                 _commit(batch, model, entries, fingerprint)
         finally:
             shutil.rmtree(batch.scratch / "work", ignore_errors=True)
@@ -179,6 +181,7 @@ def _complete(
     inputs: Mapping[int, _Input],
     given: bool,
     journal: Journal,
+    files: DeclaredFiles,
     progress: Callable[[int, int], None],
 ) -> list[Entry]:
     """All entries of the batch in order: the journalled ones, and those of the simulations run here."""
@@ -190,6 +193,7 @@ def _complete(
     ended = run_all(model.simulator, waiting, limits, batch.scratch / "work", batch.store.failed / batch.split)
     with contextlib.closing(ended):  # where the journal cannot be written, the workers end now
         for task, outcome in ended:
+            files.check()  # before it counts as a simulation of what the files were
             entry = Entry(task.index, task.seed, task.theta, outcome, inputs[task.index].context)
             journal.append(entry)
             done[task.index] = entry
