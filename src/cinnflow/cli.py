@@ -18,6 +18,7 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.progress import duration, split_progress, time_of_files
+from cinnflow.store.usual_shape import settle_shape
 from cinnflow.store.verify import retry, take_back, verify
 
 
@@ -91,6 +92,10 @@ def _retry(plan: Plan, args: argparse.Namespace, console: Console) -> int:
         return 1
     Lock(plan.folder).acquire()
     size = plan.study.simulations.batch_size
+    if Status.UNREADABLE in args.reason and plan.model.generative:
+        for store in plan.stores:
+            if said := settle_shape(store, plan.model.generative, RESULTS):
+                console.print(said, markup=False, highlight=False)
     for split in plan.splits:
         store = plan.store_of(split)
         batches = [number for number in store.committed(split) if number < plan.batches(split)]

@@ -58,6 +58,11 @@ class Batch:
         return self.scratch / "journal"
 
     @property
+    def misshapen(self) -> Path:
+        """Path of the journal of its simulations that failed for their shape alone."""
+        return self.store.misshapen / self.split / str(self.number)
+
+    @property
     def committed(self) -> bool:
         """Whether the batch is in the store."""
         return self.store.chunk(self.split, STATUS, self.number).exists()
@@ -232,7 +237,7 @@ def _is_of(entry: Entry, own: _Input | None, given: bool) -> bool:
 
 def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerprint: Mapping[str, str]) -> None:
     """Writes the batch's chunks, its commit record last."""
-    padded = [_padded(entry.outcome, model) for entry in entries]
+    padded = [padded_outcome(entry.outcome, model) for entry in entries]
     outcomes, lengths = [outcome for outcome, _ in padded], [length for _, length in padded]
     description = read_description(batch.store)
     shapes = description.data_signature if description else _usual_shapes(outcomes)
@@ -246,6 +251,14 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
             outcomes = [_of_shapes(outcome, description.data_signature) for outcome in outcomes]
     if description.batch_size != batch.size:
         raise of_other_size(batch.store, description.batch_size, batch.size)
+    _keep_misshapen(
+        batch,
+        [
+            entry
+            for entry, (before, _), after in zip(entries, padded, outcomes, strict=True)
+            if before.status is Status.OK and after.status is not Status.OK
+        ],
+    )
     columns = {
         "theta": np.stack([entry.theta for entry in entries]),
         "seed": np.array([entry.seed for entry in entries]),
@@ -262,6 +275,15 @@ def _commit(batch: Batch, model: GenerativeModel, entries: list[Entry], fingerpr
         missing = np.full(shape, np.nan)
         columns[f"data/{name}"] = np.stack([outcome.data.get(name, missing) for outcome in outcomes])
     place_batch(batch, description, columns)
+
+
+def _keep_misshapen(batch: Batch, entries: list[Entry]) -> None:
+    """Keeps whole what fails for its shape alone: the shape of the first batch may turn out to be the odd one."""
+    batch.misshapen.unlink(missing_ok=True)
+    if entries:
+        with open_journal(batch.misshapen) as journal:
+            for entry in entries:
+                journal.append(entry)
 
 
 def place_batch(batch: Batch, description: Description, columns: Mapping[str, np.ndarray]) -> None:
@@ -290,7 +312,7 @@ def of_other_size(store: Store, begun: int, asked: int) -> StoreError:
     )
 
 
-def _padded(outcome: Outcome, model: GenerativeModel) -> tuple[Outcome, int]:
+def padded_outcome(outcome: Outcome, model: GenerativeModel) -> tuple[Outcome, int]:
     """The outcome with its data as the store keeps them, and how long they were."""
     if outcome.status is not Status.OK:
         return outcome, 0
@@ -303,17 +325,18 @@ def _padded(outcome: Outcome, model: GenerativeModel) -> tuple[Outcome, int]:
 
 def _usual_shapes(outcomes: list[Outcome]) -> dict[str, tuple[int, ...]]:
     """The shapes that most simulations of a batch give; none where all have failed."""
-    signatures = Counter(_signature(outcome) for outcome in outcomes if outcome.status is Status.OK)
+    signatures = Counter(signature(outcome) for outcome in outcomes if outcome.status is Status.OK)
     return dict(signatures.most_common(1)[0][0]) if signatures else {}
 
 
-def _signature(outcome: Outcome) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def signature(outcome: Outcome) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Names and shapes of its data, in one order."""
     return tuple(sorted((name, array.shape) for name, array in outcome.data.items()))
 
 
 def _of_shapes(outcome: Outcome, shapes: dict[str, tuple[int, ...]]) -> Outcome:
     """The outcome, failed where its data have other names or shapes than the store's."""
-    if outcome.status is not Status.OK or _signature(outcome) == tuple(sorted(shapes.items())):
+    if outcome.status is not Status.OK or signature(outcome) == tuple(sorted(shapes.items())):
         return outcome
     got = ", ".join(f"{name} {array.shape}" for name, array in sorted(outcome.data.items()))
     expected = ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))

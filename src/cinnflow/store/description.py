@@ -128,12 +128,20 @@ def read_description(store: Store) -> Description | None:
 
 def write_description(store: Store, description: Description, temporary: Path) -> None:
     """Writes the description, unless another batch has done so: the first one holds for all."""
-    # What a store has none of does not stand there: one without contexts reads as it did before there were any.
-    optional = ("context", "padded")
-    about = {name: value for name, value in asdict(description).items() if value or name not in optional}
-    metadata = {"attributes": {"cinnflow": about}, "zarr_format": 3, "node_type": "group"}
     store.path.mkdir(parents=True, exist_ok=True)
-    place(temporary, json.dumps(metadata, indent=2).encode(), temporary.with_suffix(".temporary"))
+    place(temporary, _text(description).encode(), temporary.with_suffix(".temporary"))
     with contextlib.suppress(FileExistsError):
         os.link(temporary, store.path / "zarr.json")
     temporary.unlink()
+
+
+def place_description(store: Store, description: Description) -> None:
+    """Puts another description in the place of a store's own; the seal adds what it tells of the arrays."""
+    place(store.path / "zarr.json", _text(description).encode(), store.path / ".describing")
+
+
+def _text(description: Description) -> str:
+    # What a store has none of does not stand there: one without contexts reads as it did before there were any.
+    optional = ("context", "padded")
+    about = {name: value for name, value in asdict(description).items() if value or name not in optional}
+    return json.dumps({"attributes": {"cinnflow": about}, "zarr_format": 3, "node_type": "group"}, indent=2)

@@ -9,6 +9,7 @@ results/simulations/<model>-<fingerprint>.zarr/
     round-0/context/<name>/c/<batch>/0/... what a simulation depends on beside theta, where it has contexts
     round-0/status/c/<batch>               the batch's commit record
 results/simulations/<model>-<fingerprint>.scratch/<split>/<batch>/      a running batch: journal, working folders
+results/simulations/<model>-<fingerprint>.misshapen/<split>/<batch>     a journal of what had another shape
 """
 
 from __future__ import annotations
@@ -117,6 +118,11 @@ class Store:
     def failed(self) -> Path:
         """Where working folders of failed simulations are kept, on request."""
         return self.path.with_suffix(".failed")
+
+    @property
+    def misshapen(self) -> Path:
+        """Where the data are kept of simulations that failed for their shape alone."""
+        return self.path.with_suffix(".misshapen")
 
     def chunk(self, split: str, spec: ArraySpec, batch: int) -> Path:
         """Path of one chunk."""

@@ -59,6 +59,14 @@ def take_back(batch: Batch) -> None:
     batch.store.chunk(batch.split, STATUS, batch.number).unlink(missing_ok=True)
 
 
+def withdraw(batch: Batch, results: Path) -> None:
+    """Takes back a batch's commit record, and the manifests of all studies that list it."""
+    for path, manifest in manifests_of(results, batch.store, batch.split):
+        if batch.number < manifest.batches:
+            path.unlink(missing_ok=True)
+    take_back(batch)
+
+
 def retry(batch: Batch, reasons: Collection[Status], results: Path) -> int:
     """Takes back a committed batch so that its failed simulations run again, and only they.
 
@@ -79,11 +87,8 @@ def retry(batch: Batch, reasons: Collection[Status], results: Path) -> int:
         return 0
     with open_journal(batch.journal) as journal:
         for row in np.flatnonzero(~again) if description else []:
-            journal.append(_entry(batch, values, int(row), description))
-        for path, manifest in manifests_of(results, batch.store, batch.split):
-            if batch.number < manifest.batches:
-                path.unlink(missing_ok=True)
-        take_back(batch)
+            journal.append(entry_of(batch, values, int(row), description))
+        withdraw(batch, results)
     return int(again.sum())
 
 
@@ -102,7 +107,8 @@ def _problem(batch: Batch, description: Description | None, listing: list[tuple[
     return None
 
 
-def _entry(batch: Batch, values: dict[str, np.ndarray], row: int, description: Description | None) -> Entry:
+def entry_of(batch: Batch, values: dict[str, np.ndarray], row: int, description: Description | None) -> Entry:
+    """What the journal held of one simulation of a committed batch, from the batch's values."""
     status = Status(int(values["status"][row]))
     names = description.data if description and status is Status.OK else {}
     padded = description.padded if description else []

@@ -1,0 +1,72 @@
+"""The shape of a store's data is that of most of its simulations, also where the first batch had another one."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.padding import varying
+from cinnflow.store.batch import Batch, decode_batch, padded_outcome, signature
+from cinnflow.store.description import place_description, read_description
+from cinnflow.store.journal import open_journal, read_journal
+from cinnflow.store.layout import Store
+from cinnflow.store.verify import entry_of, withdraw
+
+
+def settle_shape(store: Store, model: GenerativeModel, results: Path) -> str:
+    """Gives a store the shape that most of its simulations have, where that is not the one that it has.
+
+    Its batches are taken back, with all of their simulations on their journals, those among them whose data were kept
+    aside for their shape: nothing is run again, wherever this is interrupted.
+
+    Args:
+        store: no job of which runs.
+        model: a bound generative model, whose simulations the store holds.
+        results: the folder of all studies' results, whose manifests of the store are withdrawn.
+
+    Returns:
+        What was done, in words; empty where the shape is the usual one.
+    """
+    description = read_description(store)
+    if description is None or not store.misshapen.is_dir():
+        return ""
+    batches = [
+        Batch(store, split, number, description.batch_size)
+        for split in store.splits()
+        for number in store.committed(split)
+    ]
+    values = [decode_batch(batch, description) for batch in batches]
+    kept = [{entry.index: entry for entry in read_journal(batch.misshapen)} for batch in batches]
+    own = tuple(sorted(description.data_signature.items()))
+    counts = Counter(
+        signature(padded_outcome(entry.outcome, model)[0]) for entries in kept for entry in entries.values()
+    )
+    counts[own] += sum(int(np.sum(of["status"] == Status.OK)) for of in values)
+    usual = max(counts, key=lambda shapes: (counts[shapes], shapes == own))
+    if usual == own:
+        return ""
+    for batch, of, misshapen in zip(batches, values, kept, strict=True):
+        with open_journal(batch.journal) as journal:
+            for row, index in enumerate(batch.indices):
+                journal.append(misshapen.get(index) or entry_of(batch, of, row, description))
+            withdraw(batch, results)
+    for split in {batch.split for batch in batches}:
+        shutil.rmtree(store.path / split / "data")  # chunks of another shape may have other paths
+    shapes = dict(usual)
+    data = {name: list(shape) for name, shape in shapes.items()}
+    padded = varying(shapes, model.simulator.max_length)
+    place_description(store, replace(description, data=data, padded=padded))
+    return (
+        f"{store.path}: {counts[usual]} simulations give {_words(usual)}, and the first batch gave {_words(own)}. "
+        f"What most give holds now: the next snakemake takes them up, and runs none of them again"
+    )
+
+
+def _words(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes)

@@ -1,0 +1,87 @@
+"""A batch that is first and odd does not decide what all others must look like."""
+
+import numpy as np
+import pytest
+from stores import PARTS, contents, make_model, make_store
+
+from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.seeds import simulation_seed
+from cinnflow.simulation.simulator import Simulator
+from cinnflow.simulation.workers import Limits
+from cinnflow.store.batch import Batch, decode_batch, run_batch
+from cinnflow.store.description import read_description
+from cinnflow.store.layout import StoreError
+from cinnflow.store.seal import seal
+from cinnflow.store.usual_shape import settle_shape
+
+BATCHES, ODD = 8, 5
+
+
+@pytest.fixture(params=[None, 20, {"x": 20}], ids=str)
+def run(request, tmp_path):
+    """Runs batches of one simulation, of which number ODD is misshapen; and how often the simulator has run."""
+    model, runs = make_model(), tmp_path / "runs"
+    odd = model.draw(simulation_seed(7, "round-0", ODD))[0]
+
+    def simulate(theta, _):
+        with runs.open("a") as file:
+            file.write("1")
+        of_another = (3, 2) if request.param else 3
+        return np.full(of_another if theta[0] == odd else 10, theta[0])
+
+    model.simulator = Simulator(simulate, max_length=request.param)
+
+    def run(store, *numbers):
+        for number in numbers:
+            run_batch(Batch(store, "round-0", number, 1), model, 7, PARTS, Limits())
+        return len(runs.read_text())
+
+    run.model = model
+    return run
+
+
+def statuses(store):
+    batches = [Batch(store, "round-0", number, 1) for number in range(BATCHES)]
+    return [int(decode_batch(batch, read_description(store))["status"][0]) for batch in batches]
+
+
+def in_store(store):
+    return {path: content for path, content in contents(store).items() if ".zarr/" in path}
+
+
+def test_the_shape_that_most_have_holds_and_nothing_runs_again(run, tmp_path):
+    store = make_store(tmp_path / "odd first")
+    others = [number for number in range(BATCHES) if number != ODD]
+    ran = run(store, ODD, *others)
+    assert statuses(store) == [Status.OK if number == ODD else Status.UNREADABLE for number in range(BATCHES)]
+    with pytest.raises(StoreError, match=r"retry --reason unreadable"):
+        seal(store, "round-0", BATCHES, 1, 0.2, "")
+    said = settle_shape(store, run.model, tmp_path)
+    assert "7 simulations give x (" in said and "the first batch gave x (" in said
+    assert store.committed("round-0") == []
+    assert run(store, ODD, *others) == ran
+    assert statuses(store) == [Status.UNREADABLE if number == ODD else Status.OK for number in range(BATCHES)]
+    manifest, _ = seal(store, "round-0", BATCHES, 1, 0.2, "")
+    assert settle_shape(store, run.model, tmp_path) == ""
+    usual = make_store(tmp_path / "usual first")
+    run(usual, *range(BATCHES))
+    assert seal(usual, "round-0", BATCHES, 1, 0.2, "")[0] == manifest
+    assert in_store(usual) == in_store(store)
+
+
+def test_a_kill_while_the_shape_is_settled_loses_nothing(run, tmp_path, monkeypatch):
+    store = make_store(tmp_path)
+    ran = run(store, ODD, *[number for number in range(BATCHES) if number != ODD])
+
+    def killed(*_):
+        raise InterruptedError
+
+    monkeypatch.setattr("cinnflow.store.usual_shape.place_description", killed)
+    with pytest.raises(InterruptedError):
+        settle_shape(store, run.model, tmp_path)
+    monkeypatch.undo()
+    assert run(store, *range(BATCHES)) == ran
+    assert statuses(store).count(Status.OK) == 1
+    settle_shape(store, run.model, tmp_path)
+    assert run(store, *range(BATCHES)) == ran
+    assert statuses(store).count(Status.OK) == BATCHES - 1
