@@ -146,6 +146,13 @@ def build():
     assert "shape (3, 2)" in ended.stdout and "different output" not in ended.stdout
 
 
+def test_check_remarks_on_a_seed_without_effect(study):
+    (study / "model.py").write_text(MODEL.replace("theta + rng.normal(size=(3, 2))", "[theta, theta, theta]"))
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "the output does not depend on the seed: 5 parameter vectors" in ended.stdout
+
+
 def test_check_shows_why_a_simulation_fails(study):
     (study / "model.py").write_text(
         MODEL.replace("return theta + rng.normal(size=(3, 2))", "raise ValueError('no luck')")

@@ -59,6 +59,8 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
         console.print(f"data {name}: shape {shape}{varies}", markup=False)
     for index, outcome in found.failures.items():
         console.print(f"simulation {index} {outcome.status.label}: {outcome.message}", style="red", markup=False)
+    for remark in found.remarks:
+        console.print(remark, markup=False, highlight=False)
     unfit = _unfit(found.theta, prior, console)
     problems = [*unfit, *found.problems, *_no_array(plan, found.shapes), *_unreadable(plan, found)]
     for problem in problems:

@@ -36,6 +36,10 @@ def in_words(mistake: dict[str, Any], root: type[BaseModel]) -> str:
         return f"{where}: no such key; " + (f"did you mean {near[0]}?" if near else f"takes {', '.join(sorted(takes))}")
     if mistake["type"] == "missing":
         return f"{where}: is missing, and has no default"
+    if path[-1] == "[key]":  # pydantic's word for a name that is wrong, not its value
+        return (
+            f"{'.'.join(path[:-2])}: got the name {mistake['input']!r}, which is no text in YAML: put quotes around it"
+        )
     if mistake["type"] in ("model_type", "dict_type"):
         keys = [name for _, section in variants if section is not None for name in section.model_fields]
         return f"{where}: got {mistake['input']!r}; takes keys with values" + (f": {', '.join(keys)}" if keys else "")

@@ -182,3 +182,65 @@ def test_a_pilot_tells_what_a_model_does(tmp_path):
         load_model(write(tmp_path, MODEL.replace("return theta +", "return 1 / 0 +"))).generative, 1, 2, 5.0
     )
     assert [outcome.status for outcome in failing.failures.values()] == [Status.CRASHED] * 2
+
+
+def test_a_pilot_finds_a_generator_that_outlives_a_simulation(tmp_path):
+    text = MODEL.replace("def draw", "RNG = np.random.default_rng(1)\n\ndef draw").replace("theta + rng", "theta + RNG")
+    found = pilot(load_model(write(tmp_path, text)).generative, 1, 3, None)
+    assert [problem[:36] for problem in found.problems] == ["the same seed gave different output "]
+    assert found.remarks == []
+
+
+@pytest.mark.parametrize("data", ["theta + np.random.default_rng(42).normal(size=3)", "np.repeat(theta, 3)"])
+def test_a_pilot_tells_where_the_seed_has_no_effect(tmp_path, data):
+    text = MODEL.replace("theta + rng.normal(size=n_obs)", data)
+    found = pilot(load_model(write(tmp_path, text)).generative, 1, 3, None)
+    (remark,) = found.remarks
+    assert remark.startswith("the output does not depend on the seed: 3 parameter vectors")
+    assert found.problems == []
+
+
+def test_a_pilot_runs_a_simulator_with_noise_for_one_other_seed_alone(tmp_path):
+    text = MODEL.replace("return theta +", f"open({str(tmp_path / 'runs')!r}, 'a').write('x'); return theta +")
+    assert pilot(load_model(write(tmp_path, text)).generative, 1, 3, None).remarks == []
+    assert (tmp_path / "runs").read_text() == "x" * 7
+
+
+CLOCK = """
+import cinnflow as cf
+
+def build():
+    command = ["sh", "-c", "echo $(( {mu} * 0 + $(date +%s) )) > x.csv"]
+    return cf.GenerativeModel(cf.Prior(lambda rng: rng.integers(9), ["mu"]), cf.ExternalSimulator(command, "x.csv"))
+"""
+
+
+def test_a_pilot_finds_a_program_that_takes_its_seed_from_the_clock(tmp_path):
+    found = pilot(load_model(write(tmp_path, CLOCK)).generative, 1, 2, None)
+    assert [problem[:36] for problem in found.problems] == ["the same seed gave different output "]
+
+
+WRITES = "import os; np.savetxt({name}, theta); return np.loadtxt({name}) + "
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("'in.txt'", True),
+        ("f'{rng.integers(10**9)}.txt'", False),  # one for each simulation, though the same in both passes
+        ("os.path.join(os.path.dirname(__file__), 'in.txt')", False),
+    ],
+)
+def test_a_pilot_finds_files_that_simulations_overwrite_for_each_other(tmp_path, monkeypatch, name, found):
+    path = write(tmp_path / "model", MODEL.replace("return theta + ", WRITES.format(name=name)))
+    (tmp_path / "in.txt").write_text("")
+    monkeypatch.chdir(tmp_path)
+    problems = pilot(load_model(path).generative, 1, 4, None).problems
+    assert [problem[:52] for problem in problems] == ["the simulator writes in.txt into the current folder,"] * found
+
+
+def test_a_pilot_does_not_take_a_log_that_grows_meanwhile_for_the_simulators(tmp_path, monkeypatch):
+    text = MODEL.replace("return theta +", "open('run.log', 'a').write('line'); return theta +")
+    path = write(tmp_path, text)
+    monkeypatch.chdir(tmp_path)
+    assert pilot(load_model(path).generative, 1, 4, None).problems == []

@@ -46,6 +46,16 @@ def test_a_plain_error_is_told_as_it_is(tmp_path):
     assert "Traceback" not in log
 
 
+@pytest.mark.parametrize(
+    ("file", "where"),
+    [("'/proc/none/file'", "on the file system /proc"), ("None", "in {folder}/results or /elsewhere")],
+)
+def test_a_full_disk_is_told_by_its_place(tmp_path, monkeypatch, file, where):
+    monkeypatch.setenv("TMPDIR", "/elsewhere")
+    said, _ = ended(tmp_path, f"raise OSError(28, 'No space left on device', {file})")
+    assert f": make room {where.format(folder=tmp_path)} and start snakemake again" in said
+
+
 def test_of_a_plain_error_the_log_tells_what_in_the_users_code_it_came_from(tmp_path):
     from_a_simulator = (
         "import numpy as np; from cinnflow.training.simulation_ahead import SimulationAhead\n"

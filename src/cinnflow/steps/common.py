@@ -27,10 +27,9 @@ def run_step(step: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             _end_unforeseen(error)
-        places = f"{Path.cwd()} or {os.environ.get('TMPDIR', '/tmp')}"
         _end(
-            f"{error}: make room in {places} and start snakemake again; every simulation that was finished is kept, "
-            "and the last checkpoint of a training"
+            f"{error}: make room {_where(error)} and start snakemake again; every simulation that was finished is "
+            "kept, and the last checkpoint of a training"
         )
     except Exception as error:
         _end_unforeseen(error)
@@ -40,6 +39,14 @@ def say(text: str) -> None:
     """A line for the person who watches."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _where(error: OSError) -> str:
+    """The file system that is full, where the error names a file on it, else those that may be."""
+    if not isinstance(error.filename, str):
+        return f"in {Path('results').resolve()} or {os.environ.get('TMPDIR', '/tmp')}"
+    path = Path(error.filename).resolve()
+    return f"on the file system {next(place for place in (path, *path.parents) if place.is_mount())}"
 
 
 def _end_unforeseen(error: Exception) -> NoReturn:
