@@ -153,6 +153,24 @@ def test_check_remarks_on_a_seed_without_effect(study):
     assert "the output does not depend on the seed: 5 parameter vectors" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("shape", "summary", "says"),
+    [
+        ("2", "deep_set", "deep_set takes the 2 numbers of x for exchangeable. Where it matters which is which, set"),
+        ("2", "set_transformer", "set_transformer takes the 2 numbers of x"),
+        ("2", "time_series", None),
+        ("2", "none", None),
+        ("(3, 2)", "deep_set", None),
+    ],
+)
+def test_check_remarks_on_a_vector_that_is_taken_for_a_set(study, shape, summary, says):
+    (study / "model.py").write_text(MODEL.replace("(3, 2)", shape))
+    (study / "config.yaml").write_text(f"{CONFIG}network: {{summary: {{type: {summary}}}}}\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (says in " ".join(ended.stdout.split())) if says else ("exchangeable" not in ended.stdout)
+
+
 def test_check_shows_why_a_simulation_fails(study):
     (study / "model.py").write_text(
         MODEL.replace("return theta + rng.normal(size=(3, 2))", "raise ValueError('no luck')")
@@ -233,7 +251,13 @@ def elsewhere(tmp_path):
 def test_a_study_of_simulations_made_elsewhere(elsewhere):
     ended = cinnflow(elsewhere, "check")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for line in ("test: rows 14 to 19", "parameter b: support -inf to inf", "data x: shape (3,)", "not used: notes"):
+    for line in (
+        "test: rows 14 to 19",
+        "parameter b: support -inf to inf",
+        "data x: shape (3,)",
+        "not used: notes",
+        "deep_set takes the 3 numbers of x for exchangeable",
+    ):
         assert line in ended.stdout
     assert "not finite: 1 of 20" in ended.stdout
     ended = cinnflow(elsewhere, "status")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,8 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
     for remark in found.remarks:
         console.print(remark, markup=False, highlight=False)
     unfit = _unfit(found.theta, prior, console)
+    shapes = found.shapes | plan.model.generative.context_shapes
+    _remark_on_order(plan, shapes, console, varying(found.shapes, max_length))
     problems = [*unfit, *found.problems, *_no_array(plan, found.shapes), *_unreadable(plan, found)]
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False)
@@ -82,6 +84,26 @@ def _no_array(plan: Plan, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         f"a simulation gives numbers alone ({', '.join(shapes)}), and a summary network takes an array: set "
         "network.summary.type to none"
     ]
+
+
+def _remark_on_order(
+    plan: Plan, shapes: Mapping[str, tuple[int, ...]], console: Console, padded: Sequence[str] = ()
+) -> None:
+    """Says where a summary network for sets takes a vector, whose entries may each mean something of their own."""
+    kind = plan.study.network.summary.type
+    # As networks do: the first array with an axis, one that varies in length before others, and all that are as long.
+    first = next((shape[0] for name, shape in shapes.items() if shape and (not padded or name in padded)), 1)
+    taken = [name for name, shape in shapes.items() if shape[:1] == (first,)]
+    if kind not in ("deep_set", "set_transformer") or first == 1 or len(taken) > 1 or len(shapes[taken[0]]) > 1:
+        return
+    count = "" if padded else f"{first} "
+    other = "" if padded else ", and none takes each for a statistic of its own"
+    console.print(
+        f"{kind} takes the {count}numbers of {taken[0]} for exchangeable. Where it matters which is which, set "
+        f"network.summary.type to another: time_series keeps their order{other}",
+        markup=False,
+        highlight=False,
+    )
 
 
 def _unreadable(plan: Plan, found: Pilot) -> list[str]:
@@ -140,6 +162,7 @@ def _check_source(plan: Plan, source: Source, configfile: Path, console: Console
     theta = source.theta
     if plan.model.generative:
         plan.model.check_quantities(theta[np.isfinite(theta).all(axis=1)])
+    _remark_on_order(plan, source.data, console)
     problems = [*_unfit(theta, source, console), *_no_array(plan, source.data)]
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False)

@@ -251,6 +251,7 @@ def test_a_commit_record_is_deleted(study: Workflow) -> None:
     [
         ("round-0", "fit/round-1/member-0/network.keras", {"simulate": 1, "train": 1}),
         ("test", "draws/test.zarr/zarr.json", {"simulate": 1, "draws": 1}),
+        ("test", "diagnostics/sufficiency.csv", {"simulate": 1, "sufficiency": 1}),
         ("round-0", "observations/first/draws.nc", {"simulate": 1, "infer": 1}),
     ],
 )

@@ -31,6 +31,34 @@ for diagnostic in OF_DRAWS:
             " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 
+# Reads the simulations too, and so waits for a batch that was taken back, as the draws do.
+USE_OF_DATA = f"{PLAN.folder}/diagnostics/sufficiency.csv"
+
+
+rule sufficiency:
+    input:
+        draws=rules.draws.output,
+        manifest=PLAN.manifest_path("test"),
+        records=settled(lambda wildcards: taken_back(["test"], USE_OF_DATA)),
+        module=MODULES / "sufficiency.py",
+    output:
+        table=USE_OF_DATA,
+        figure=report(
+            f"{PLAN.folder}/diagnostics/sufficiency.png",
+            caption="../report/sufficiency.rst",
+            category="Diagnostics",
+        ),
+    log:
+        f"{PLAN.folder}/logs/sufficiency.log",
+    resources:
+        mem_mb=2000,
+    group:
+        "diagnostics"
+    shell:
+        "{STEP}.diagnose sufficiency --draws $(dirname {input.draws:q}) --stores {STORES} --manifests {input.manifest:q}"
+        " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
+
+
 rule losses:
     input:
         histories=settled(lambda wildcards: PLAN.histories),

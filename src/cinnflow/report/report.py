@@ -29,7 +29,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Failed simulations": ("failures",),
     "Training": ("losses",),
     "Calibration": ("sbc", "coverage", "log_gamma", "tarp", "latent"),
-    "Recovery": ("recovery", "contraction", "scores"),
+    "Recovery": ("recovery", "contraction", "scores", "sufficiency"),
 }
 """Where each diagnostic stands in the report; those without a table in the study are left out."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.steps.common import run_step
 from cinnflow.store.layout import place
 from cinnflow.store.manifest import read_manifest
-from cinnflow.store.reader import read_failures
+from cinnflow.store.reader import read_failures, read_simulations
 
 
 def main() -> None:
@@ -26,8 +27,8 @@ def main() -> None:
     parser.add_argument("--settings", type=json.loads, default={}, help="keyword arguments of its compute(), as JSON")
     parser.add_argument("--draws", type=Path, help="the draws artifact, for a diagnostic of posterior draws")
     parser.add_argument("--histories", type=Path, nargs="*", help="histories of training, for the losses")
-    parser.add_argument("--stores", type=Path, help="the folder of all stores, for the failures")
-    parser.add_argument("--manifests", type=Path, nargs="*", help="manifests of splits, for the failures")
+    parser.add_argument("--stores", type=Path, help="the folder of all stores, for failures and raw data")
+    parser.add_argument("--manifests", type=Path, nargs="*", help="manifests of splits, for failures and raw data")
     parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
     parser.add_argument("--figure", type=Path, required=True, help="the PNG to write")
     run_step(lambda: _diagnose(parser.parse_args()))
@@ -38,7 +39,7 @@ def _diagnose(args: argparse.Namespace) -> None:
     if args.histories:
         histories = {_fit_name(path): read_table(path) for path in args.histories}
         table = module.compute(histories, **args.settings)
-    elif args.manifests:
+    elif args.manifests and not args.draws:
         splits = [read_failures(args.stores, read_manifest(path)) for path in args.manifests]
         theta, status = (np.concatenate([getattr(split, name) for split in splits]) for name in ("theta", "status"))
         table = module.compute(theta, [Status(code).label for code in status], splits[0].names, **args.settings)
@@ -48,10 +49,20 @@ def _diagnose(args: argparse.Namespace) -> None:
             table = module.compute(found.latent, members=len(found.fits), **args.settings)
         elif args.diagnostic == "scores":
             table = module.compute(found.draws, found.truths, found.names, log_prob=found.log_prob, **args.settings)
+        elif args.manifests:
+            data = _flat(args.stores, args.manifests)
+            table = module.compute(found.draws, found.truths, found.names, data=data, **args.settings)
         else:
             table = module.compute(found.draws, found.truths, found.names, **args.settings)
     place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
     style.save(module.plot(table), args.figure)
+
+
+def _flat(stores: Path, manifests: Sequence[Path]) -> np.ndarray:
+    """Data and contexts of each simulation in a row (simulations, entries), in the order of the draws."""
+    found = read_simulations(stores, [read_manifest(path) for path in manifests])
+    arrays = {**found.data, **found.context}.values()
+    return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
 
 
 def _fit_name(history: Path) -> str:

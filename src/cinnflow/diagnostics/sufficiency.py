@@ -1,0 +1,175 @@
+"""Use of the data: does the posterior predict the true values as well as a regression on the raw data does?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from cinnflow.diagnostics import style, verdicts
+from cinnflow.diagnostics.marginals import finite_data_sets
+
+TITLE = "Use of the data"
+CAPTION = (
+    "Share of the true values' variance over the held-out simulations that the posterior mean predicts (dot, red where"
+    " the verdict fails), and that a ridge regression on the raw data predicts for simulations that it was not fitted "
+    "to (circle). Parameters and data are normal scores, so that units and heavy tails do not matter. Nothing predicts "
+    "better in mean square than the mean of the right posterior: where a regression does, the network has lost what "
+    "the data say, which calibration cannot see. The verdict fails where the regression's mean square error is lower "
+    "by more than a tenth."
+)
+ADVICE = (
+    "The network loses what the data say: `deep_set` and `set_transformer` take the numbers of an array for "
+    "exchangeable. Where it matters which is which, `time_series` for a series, `none` for a vector of statistics; "
+    "otherwise more epochs, or a larger summary network."
+)
+
+_MARGIN = 0.1
+"""How much lower than the posterior's a regression's mean square error may be: no network is quite right."""
+
+_FEWEST, _FOLDS = 20, 5
+_MOST_DATA_SETS = _MOST_ENTRIES = 2000
+_PENALTIES = np.logspace(-8, 2, 41)
+"""Of the ridge, relative to the largest squared singular value: from hardly any to one that leaves the mean alone."""
+
+
+def compute(
+    draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, data: np.ndarray, seed: int = 0
+) -> pd.DataFrame:
+    """Shares of variance that posterior means and a linear regression on the data predict.
+
+    Args:
+        draws: posterior draws (data sets, draws, parameters).
+        truths: values that the data were simulated with (data sets, parameters).
+        names: the parameters' names.
+        data: raw data of the same simulations (data sets, entries); what is not finite counts as in the middle.
+        seed: seed of how data sets are shared out between fitting the regression and judging it.
+
+    Returns:
+        One row a parameter: parameter, r2 (of the posterior mean) and r2_regression (both of normal scores), p_value,
+        data_sets, left_out. With fewer than 20 data sets there is no regression, and its numbers are NaN.
+
+    Raises:
+        ValueError: when the shapes contradict each other.
+    """
+    if data.ndim != 2 or len(data) != len(truths):
+        raise ValueError(f"data take the shape ({len(truths)}, entries), got {data.shape}")
+    usable = np.isfinite(truths).all(axis=1) & np.isfinite(draws).all(axis=(1, 2))
+    draws, truths, left_out = finite_data_sets(draws, truths, names)
+    chosen = _spread_out(len(truths), _MOST_DATA_SETS)
+    draws, truths, data = draws[chosen], truths[chosen], data[usable][chosen]
+    scores, count = _normal_scores(truths), len(truths)
+    regression = np.full_like(scores, np.nan)
+    if count >= _FEWEST:
+        regression = _predictions(_entries(data), scores, np.random.default_rng(seed))
+    rows = []
+    for index, name in enumerate(names):
+        score = scores[:, index]
+        values, first = np.unique(truths[:, index], return_index=True)
+        scored = np.interp(draws[:, :, index], values, score[first])
+        # The mean of few draws has an error of its own, which is not the posterior's.
+        posterior_loss = (scored.mean(axis=1) - score) ** 2 - scored.var(axis=1, ddof=1) / scored.shape[1]
+        regression_loss = (regression[:, index] - score) ** 2
+        variance = score.var()
+        rows.append(
+            {
+                "parameter": name,
+                "r2": 1 - posterior_loss.mean() / variance if variance > 0 else np.nan,
+                "r2_regression": 1 - regression_loss.mean() / variance if variance > 0 else np.nan,
+                "p_value": _p_value((1 - _MARGIN) * posterior_loss - regression_loss),
+                "data_sets": count,
+                "left_out": left_out,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def plot(table: pd.DataFrame) -> Figure:
+    """Share of variance that posterior and regression predict, a row for each parameter."""
+    figure, axis = style.rows(list(table["parameter"]))
+    height, failed = np.arange(len(table)), (verdict(table)["verdict"] == verdicts.FAIL).to_numpy()
+    axis.hlines(height, table["r2"], table["r2_regression"], color=style.GREY, lw=1.2)
+    for shown, colour, label in ((~failed, style.BLUE, "posterior"), (failed, style.RED, "posterior that loses data")):
+        if shown.any():
+            axis.scatter(table["r2"][shown], height[shown], s=36, color=colour, lw=0, zorder=4, label=label)
+    if table["r2_regression"].notna().any():
+        axis.scatter(
+            table["r2_regression"], height,
+            s=52, facecolors="white", edgecolors=style.ORANGE, lw=1.6, zorder=3, label="regression on the data",
+        )  # fmt: skip
+    axis.set_xlim(np.nanmin([-0.03, table["r2"].min() - 0.03, table["r2_regression"].min() - 0.03]), 1.03)
+    axis.set_xlabel("share of variance predicted (R², of normal scores)", fontsize=style.LABEL_SIZE)
+    style.legend(figure, [axis])
+    return figure
+
+
+def verdict(table: pd.DataFrame) -> pd.DataFrame:
+    """Fails a parameter that a regression on the data predicts better than the posterior; the value is its R²."""
+    limit = verdicts.threshold(len(table))
+    judged = []
+    for row in table.itertuples():
+        word, reason = verdicts.PASS, f"p = {row.p_value:.2g}, limit {limit:.2g}"
+        if np.isnan(row.p_value):
+            reason = f"no regression on {row.data_sets} data sets: it takes {_FEWEST}"
+        elif row.p_value <= limit:
+            word = verdicts.FAIL
+            better = f"a linear regression on the data predicts better: R² {row.r2_regression:.2f} against {row.r2:.2f}"
+            reason = f"{better} (p = {row.p_value:.1g}, limit {limit:.2g})"
+        reason += verdicts.left_out_note(int(row.left_out))
+        # Not min(), which takes 1 before NaN.
+        judged.append((row.parameter, row.r2, np.minimum(1.0, row.p_value * len(table)), word, reason))
+    return pd.DataFrame(judged, columns=verdicts.COLUMNS)
+
+
+def _spread_out(count: int, most: int) -> np.ndarray:
+    """Positions of all of them, or of as many as may be, evenly spaced."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(int)
+
+
+def _normal_scores(values: np.ndarray) -> np.ndarray:
+    """Normal scores of the finite values of each column (n, columns), and 0, the middle, for the others."""
+    finite = np.isfinite(values)
+    ranks = stats.rankdata(np.where(finite, values, np.nan), axis=0, nan_policy="omit")
+    return np.nan_to_num(stats.norm.ppf((ranks - 0.5) / np.maximum(1, finite.sum(axis=0))))
+
+
+def _entries(data: np.ndarray) -> np.ndarray:
+    """Normal scores of entries that vary (data sets, entries)."""
+    varying = np.flatnonzero((data != data[:1]).any(axis=0))
+    return _normal_scores(data[:, varying[_spread_out(len(varying), _MOST_ENTRIES)]])
+
+
+def _predictions(entries: np.ndarray, scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Scores (data sets, parameters) from entries (data sets, entries), each by a fit to the other folds."""
+    folds = rng.permutation(np.arange(len(scores)) % _FOLDS)
+    predicted = np.empty_like(scores)
+    for fold in range(_FOLDS):
+        held_out = folds == fold
+        predicted[held_out] = _ridge(entries[~held_out], scores[~held_out], entries[held_out])
+    return predicted
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Ridge regression of y (n, parameters) on x (n, entries), each by the penalty that generalized cross-validation
+    likes best, at new x (m, entries).
+    """
+    centre, mean = x.mean(axis=0), y.mean(axis=0)
+    left, sizes, right = np.linalg.svd(x - centre, full_matrices=False)
+    along = left.T @ (y - mean)
+    penalties = (sizes.max(initial=0) ** 2 or 1.0) * _PENALTIES[:, None]
+    lost = penalties / (sizes**2 + penalties)
+    error = np.sum((y - mean - left @ along) ** 2, axis=0) + lost**2 @ along**2
+    freedom = len(x) - 1 - len(sizes) + lost.sum(axis=1, keepdims=True)
+    best = np.argmin(error / freedom**2, axis=0)
+    weights = sizes / (sizes**2 + penalties[best])
+    return mean + (new - centre) @ (right.T @ (weights.T * along))
+
+
+def _p_value(excess: np.ndarray) -> float:
+    """P-value of a mean above zero (data sets,)."""
+    if np.ptp(excess) == 0:
+        return float(excess[0] <= 0)
+    return float(stats.ttest_1samp(excess, 0, alternative="greater").pvalue)
