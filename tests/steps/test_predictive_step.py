@@ -48,7 +48,7 @@ def test_failed_simulations_leave_a_verdict_and_a_posterior(tmp_path, monkeypatc
     store = Store(tmp_path / "predictive.zarr")
     for number in range(2):
         batch = Batch(store, "predictive-first", number, SIMULATIONS // 2)
-        rows = predictive_rows(np.array(batch.indices), SIMULATIONS, len(theta))
+        rows = predictive_rows(np.array(batch.indices), len(theta))
         run_batch(batch, load_model(tmp_path / "model.py").generative, 7, {}, Limits(), theta=theta[rows, None])
 
     arguments = {

@@ -230,10 +230,12 @@ def test_derived_quantities_are_results_of_the_draws(study: Workflow) -> None:
 
 
 def test_predictive_simulations_can_become_more(study: Workflow) -> None:
-    """Three of them ran in one batch of three, and 4, 6 and 8 in batches of four."""
-    for number, batches in ((3, 1), (6, 2)):
+    """Three of them run in one batch of three; 4, 6 and 12 in batches of four, of which the first has run before."""
+    for number, batches in ((3, 1), (6, 1), (12, 1)):
         study.configure(posterior__predictive=number)
         assert study.succeed() == {"predict": batches, "predictive": 1, "report": 1}
+    study.configure(posterior__predictive=6)
+    assert study.succeed() == {"predictive": 1, "report": 1}
 
 
 def test_a_commit_record_is_deleted(study: Workflow) -> None:

@@ -82,7 +82,6 @@ rule predict:
     output:
         update(f"{PREDICTIVE_STORE}/predictive-{{observation}}/status/c/{{batch}}"),
     params:
-        simulations=PLAN.study.posterior.predictive,
         seed=PLAN.study.seed,
     wildcard_constraints:
         batch=r"\d+",
@@ -93,7 +92,7 @@ rule predict:
         "rm -f {BACKUPS}/{output:q}; "
         f"{{STEP}}.predict --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
         " --meaning {PLAN.store.name:q} --split predictive-{wildcards.observation} --batch {wildcards.batch}"
-        " --batch-size {PLAN.predictive_batch_size} --simulations {params.simulations} --model={MODEL:q}"
+        " --batch-size {PLAN.predictive_batch_size} --model={MODEL:q}"
         " --options {MODEL_OPTIONS:q} --seed {params.seed} --threads {threads} --timeout {TIMEOUT}"
         " --attempts {SIMULATIONS.attempts} --draws {input.draws:q} 2> {log:q}"
 

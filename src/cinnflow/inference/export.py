@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,21 +30,22 @@ def is_repeated(simulations: np.ndarray) -> np.ndarray:
     return np.asarray(simulations) % 2 == 1
 
 
-def predictive_rows(simulations: np.ndarray, total: int, draws: int) -> np.ndarray:
+def predictive_rows(simulations: np.ndarray, draws: int) -> np.ndarray:
     """Which posterior draw each predictive simulation takes its parameters from.
 
     Half of them, for figures, spread evenly over the draws. The others, for the verdict of the predictive check, all
     take the first one. (Draws are independent, so that the first is as good as any; the study's seed decides what it
-    is.) The two kinds alternate, so that there are as many of each, however many batches they make.
+    is.) The two kinds alternate, so that there are as many of each, however many batches they make. None depends on how
+    many are wanted, so that more of them only add some.
 
     Args:
         simulations: numbers of the simulations (n,).
-        total: how many simulations are wanted.
         draws: how many draws there are.
     """
     simulations = np.asarray(simulations)
-    spread = simulations // 2 * draws // max(1, (total + 1) // 2) % draws
-    return np.where(is_repeated(simulations), 0, spread)
+    # Steps of the golden section: any number of them is spread evenly, and none falls on another before all are taken.
+    step = next(step for step in range(max(1, round(0.618 * draws)), 2 * draws + 1) if math.gcd(step, draws) == 1)
+    return np.where(is_repeated(simulations), 0, simulations // 2 * step % draws)
 
 
 def posterior_table(draws: Mapping[str, np.ndarray], prior: Mapping[str, np.ndarray]) -> pd.DataFrame:

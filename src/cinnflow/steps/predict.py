@@ -20,7 +20,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_simulation_arguments(parser)
     parser.add_argument("--meaning", required=True, help="name of the store of the study's simulations")
-    parser.add_argument("--simulations", type=int, required=True, help="predictive simulations in all batches")
     parser.add_argument("--draws", type=Path, required=True, help="the observation's draws.nc")
     run_step(lambda: _predict(parser.parse_args()))
 
@@ -32,7 +31,7 @@ def _predict(args: argparse.Namespace) -> None:
     draws = np.stack([posterior[name] for name in model.generative.prior.names], axis=-1)
     # Simulations are of the contexts that the observation has.
     context = read_first(args.draws, "constant_data") if model.generative.context_shapes else None
-    rows = predictive_rows(np.array(batch.indices), args.simulations, len(draws))
+    rows = predictive_rows(np.array(batch.indices), len(draws))
     limits = Limits(args.threads, args.timeout, args.attempts)
     run_batch(batch, model.generative, args.seed, meaning.parts, limits, theta=draws[rows], context=context)
     say(f"{args.split}: batch {args.batch} done")

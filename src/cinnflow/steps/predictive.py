@@ -66,7 +66,7 @@ def _check(args: argparse.Namespace) -> None:
     style.save(predictive.plot_prior(table), args.prior_figure)
     draws = len(next(iter(read_first(args.draws, "posterior").values())))
     kept = np.flatnonzero(ok & ~repeated)
-    rows, first = np.unique(predictive_rows(kept, args.simulations, draws), return_index=True)
+    rows, first = np.unique(predictive_rows(kept, draws), return_index=True)
     kept_data = {name: values[kept[first]] for name, values in simulated.items()}
     write_inference_data(args.posterior, args.draws, (rows, kept_data) if len(rows) else None, labels)
 
