@@ -45,11 +45,11 @@ def test_a_finished_study_has_every_result(finished: Workflow) -> None:
     }
     # Of four predictive simulations two show all of the posterior, and two decide whether the observation is like them.
     assert posterior.posterior_predictive["x"].shape == (1, 2, 2)
-    assert posterior.posterior_predictive["draw"].to_numpy().tolist() == [0, 10]
+    assert posterior.posterior_predictive["draw"].to_numpy().tolist() == [0, 13]
     (store,) = (finished.results / "observations/first").glob("predictive-*.zarr")
     batch = decode_batch(Batch(Store(store), "predictive-first", 0, 4), read_description(Store(store)))
     draws = np.stack([posterior.posterior[name][0] for name in ("a", "b")], axis=-1)
-    np.testing.assert_array_equal(batch["theta"], draws[[0, 0, 10, 0]])
+    np.testing.assert_array_equal(batch["theta"], draws[[0, 0, 13, 0]])
     simulated, repeated = batch["data/x"][::2], batch["data/x"][1::2]
     table = predictive.compute({"x": simulated}, {"x": posterior.observed_data["x"].to_numpy()}, {"x": repeated})
     written = pd.read_csv(finished.results / "observations/first/predictive.csv")
