@@ -7,6 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+
+from cinnflow.plan import Plan
+from cinnflow.simulation.seeds import simulation_seed
+from cinnflow.simulation.workers import Limits
+from cinnflow.store.batch import Batch, run_batch
+from cinnflow.store.layout import Store
 
 SOURCE = Path(__file__).parent.parent / "src"
 MODEL = """
@@ -202,6 +209,25 @@ def test_status_before_anything_has_run(study):
     assert ended.returncode == 0
     assert "0/2" in ended.stdout
     assert "0/8" in ended.stdout
+
+
+def test_retry_takes_up_what_has_another_shape_than_the_first_batch(study):
+    model = MODEL.replace("theta + rng.normal(size=(3, 2))", "theta[0] + rng.normal(size=3 if theta[0] < -1 else 10)")
+    (study / "model.py").write_text(model)
+    (study / "config.yaml").write_text(CONFIG.replace("batch_size: 4", "batch_size: 1"))
+    plan = Plan.of({**yaml.safe_load((study / "config.yaml").read_text()), "model": str(study / "model.py")}, "")
+    store = Store(study / plan.store_of("round-0").path)
+    draws = [plan.model.generative.draw(simulation_seed(plan.study.seed, "round-0", index))[0] for index in range(8)]
+    for index in np.argsort(draws):  # one of the short ones first
+        batch = Batch(store, "round-0", int(index), 1)
+        run_batch(batch, plan.model.generative, plan.study.seed, plan.fingerprint.parts, Limits())
+    assert min(draws) < -1 < np.median(draws)
+    told = cinnflow(study, "retry", "--reason", "crashed").stdout
+    assert "give" not in told and len(store.committed("round-0")) == 8
+    told = cinnflow(study, "retry", "--reason", "unreadable").stdout
+    assert "simulations give x (10,), and the first batch gave x (3,)" in " ".join(told.split())
+    assert store.committed("round-0") == []
+    assert "x (10,)" not in cinnflow(study, "retry", "--reason", "unreadable").stdout
 
 
 def test_verify_and_retry_of_nothing(study):

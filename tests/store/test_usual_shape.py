@@ -31,17 +31,17 @@ def run(request, tmp_path):
 
     model.simulator = Simulator(simulate, max_length=request.param)
 
-    def run(store, *numbers):
+    def run(store, *numbers, split="round-0"):
         for number in numbers:
-            run_batch(Batch(store, "round-0", number, 1), model, 7, PARTS, Limits())
+            run_batch(Batch(store, split, number, 1), model, 7, PARTS, Limits())
         return len(runs.read_text())
 
     run.model = model
     return run
 
 
-def statuses(store):
-    batches = [Batch(store, "round-0", number, 1) for number in range(BATCHES)]
+def statuses(store, split="round-0", batches=BATCHES):
+    batches = [Batch(store, split, number, 1) for number in range(batches)]
     return [int(decode_batch(batch, read_description(store))["status"][0]) for batch in batches]
 
 
@@ -67,6 +67,16 @@ def test_the_shape_that_most_have_holds_and_nothing_runs_again(run, tmp_path):
     run(usual, *range(BATCHES))
     assert seal(usual, "round-0", BATCHES, 1, 0.2, "")[0] == manifest
     assert in_store(usual) == in_store(store)
+
+
+def test_a_split_of_which_nothing_counted_is_taken_up_too(run, tmp_path):
+    store = make_store(tmp_path)
+    run(store, ODD)
+    ran = run(store, 0, 1, split="test")
+    assert statuses(store, "test", 2) == [Status.UNREADABLE] * 2
+    assert "2 simulations give x (" in settle_shape(store, run.model, tmp_path)
+    assert run(store, 0, 1, split="test") == ran
+    assert statuses(store, "test", 2) == [Status.OK] * 2
 
 
 def test_a_kill_while_the_shape_is_settled_loses_nothing(run, tmp_path, monkeypatch):

@@ -53,11 +53,11 @@ def compute(
 ) -> pd.DataFrame:
     """Squared MMD between observed and simulated summaries, and its distribution where both are alike.
 
-    The summaries are whitened together, so that their units and their dependence do not matter; where they have more
-    entries than half as many as there are data sets, each entry is scaled alone. Where the observed
-    data come from the model, which data sets are called observed is arbitrary: the p-value is the share of random
-    choices of as many data sets, the actual one among them, that are at least as far from the rest. It is exact for
-    any number of data sets. For a single one, these choices are all that there are: each simulation takes its place.
+    The summaries are whitened together, so that their units and their dependence do not matter; where they vary in more
+    directions than half as many as there are data sets, each entry is scaled alone. Where the observed data come from
+    the model, which data sets are called observed is arbitrary: the p-value is the share of random choices of as many
+    data sets, the actual one among them, that are at least as far from the rest. It is exact for any number of data
+    sets. For a single one, these choices are all that there are: each simulation takes its place.
 
     Args:
         observed_summaries: (observed data sets, entries).

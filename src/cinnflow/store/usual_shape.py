@@ -56,15 +56,15 @@ def settle_shape(store: Store, model: GenerativeModel, results: Path) -> str:
             for row, index in enumerate(batch.indices):
                 journal.append(misshapen.get(index) or entry_of(batch, of, row, description))
             withdraw(batch, results)
-    for split in {batch.split for batch in batches}:
-        shutil.rmtree(store.path / split / "data")  # chunks of another shape may have other paths
+    for folder in store.path.glob("*/data"):
+        shutil.rmtree(folder)  # chunks of another shape may have other paths
     shapes = dict(usual)
     data = {name: list(shape) for name, shape in shapes.items()}
     padded = varying(shapes, model.simulator.max_length)
     place_description(store, replace(description, data=data, padded=padded))
     return (
         f"{store.path}: {counts[usual]} simulations give {_words(usual)}, and the first batch gave {_words(own)}. "
-        f"What most give holds now: the next snakemake takes them up, and runs none of them again"
+        "What most give holds now: the next snakemake takes them up, and runs none of them again"
     )
 
 
