@@ -13,6 +13,7 @@ from cinnflow.diagnostics.proper_scores import (
     marginal_skill,
     prior_crps,
     prior_energy_score,
+    prior_ranks,
 )
 
 
@@ -90,3 +91,19 @@ def test_chance_does_not_make_a_prior_informative(prior_only) -> None:
         informative += marginal_skill(case.draws[:, :, 0], case.truths[:, 0]).informative
     # With so few data sets, a third of them have enough skill by luck alone.
     assert informative <= 9
+
+
+def test_a_parameter_without_a_variance_is_informative_where_its_posterior_knows_it(gaussian) -> None:
+    informative = 0
+    for seed in range(20):
+        case = gaussian(parameters=2, data_sets=200, draws=100, noise=0.5, seed=seed)
+        draws, truths = (np.sign(values) * np.expm1(values**2) for values in (case.draws, case.truths))
+        informative += marginal_skill(draws[:, :, 0], truths[:, 0]).informative
+        informative += joint_skill(draws, truths).informative
+    assert informative == 40
+
+
+def test_prior_ranks_are_shares_of_the_prior_with_half_of_the_ties() -> None:
+    draws, truths = prior_ranks(np.array([[-1.0, 1.0, 1.5, 9.0]]), np.array([0.0, 1.0, 1.0, 2.0]))
+    assert draws.tolist() == [[0.0, 0.5, 0.75, 1.0]]
+    assert truths.tolist() == [0.125, 0.5, 0.5, 0.875]

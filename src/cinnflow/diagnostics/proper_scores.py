@@ -7,7 +7,7 @@ Reference:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scoringrules
@@ -86,7 +86,8 @@ class Skill:
     Args:
         value: 1 - score(posterior) / score(prior): 0 for the prior itself, 1 for certainty, negative when misleading.
         error: standard error of that value over the data sets.
-        informative: whether it is at least MINIMUM_SKILL, and more than chance gives.
+        informative: whether it is at least MINIMUM_SKILL, and more than chance gives; in the parameters' units, or on
+            the scale of the prior's ranks.
     """
 
     value: float
@@ -108,12 +109,35 @@ def skill(posterior: np.ndarray, prior: np.ndarray) -> Skill:
 
 def marginal_skill(draws: np.ndarray, truths: np.ndarray) -> Skill:
     """CRPS skill of one parameter: draws (data sets, draws), true values (data sets,)."""
-    return skill(crps(draws, truths), prior_crps(truths))
+    known = skill(crps(draws, truths), prior_crps(truths))
+    if not known.informative:
+        ranks, true_ranks = prior_ranks(draws, truths)
+        known = replace(known, informative=skill(crps(ranks, true_ranks), prior_crps(true_ranks)).informative)
+    return known
 
 
 def joint_skill(draws: np.ndarray, truths: np.ndarray) -> Skill:
     """Energy skill of all parameters: draws (data sets, draws, parameters), true values (data sets, parameters)."""
-    return skill(energy_score(draws, truths), prior_energy_score(truths))
+    known = skill(energy_score(draws, truths), prior_energy_score(truths))
+    if not known.informative:
+        each = [prior_ranks(draws[..., index], truths[:, index]) for index in range(truths.shape[1])]
+        ranks, true_ranks = (np.stack(values, axis=-1) for values in zip(*each, strict=True))
+        on_ranks = skill(energy_score(ranks, true_ranks), prior_energy_score(true_ranks))
+        known = replace(known, informative=on_ranks.informative)
+    return known
+
+
+def prior_ranks(draws: np.ndarray, truths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draws and true values of one parameter as shares of the prior that lie below, for which true values stand.
+
+    On this scale, from 0 to 1, a few far values do not outweigh all others, as they do where the prior has no variance.
+    """
+    ordered = np.sort(truths)
+
+    def rank(values: np.ndarray) -> np.ndarray:
+        return (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, side="right")) / (2 * len(ordered))
+
+    return rank(draws), rank(truths)
 
 
 def _leave_one_out(to_others: np.ndarray, count: int) -> np.ndarray:

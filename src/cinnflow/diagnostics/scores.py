@@ -47,24 +47,34 @@ def compute(
     """
     rows = [
         _row(
-            marginal.name, _CRPS, proper_scores.crps(marginal.draws, marginal.truths),
-            proper_scores.prior_crps(marginal.truths), marginal.left_out,
+            marginal.name,
+            _CRPS,
+            proper_scores.crps(marginal.draws, marginal.truths),
+            marginal.left_out,
+            proper_scores.prior_crps(marginal.truths),
+            proper_scores.marginal_skill(marginal.draws, marginal.truths),
         )
         for marginal in marginals(draws, truths, names)
-    ]  # fmt: skip
+    ]
     whole, values, left_out = finite_data_sets(draws, truths, names)
     scale = values.std(axis=0, ddof=1)
     scale[scale == 0] = 1.0
-    energy, prior = (
-        proper_scores.energy_score(whole / scale, values / scale),
-        proper_scores.prior_energy_score(values / scale),
+    whole, values = whole / scale, values / scale
+    rows.append(
+        _row(
+            verdicts.ALL_PARAMETERS,
+            _ENERGY,
+            proper_scores.energy_score(whole, values),
+            left_out,
+            proper_scores.prior_energy_score(values),
+            proper_scores.joint_skill(whole, values),
+        )
     )
-    rows.append(_row(verdicts.ALL_PARAMETERS, _ENERGY, energy, prior, left_out))
     if log_prob is not None:
         if log_prob.shape != (len(truths),):
             raise ValueError(f"log_prob takes the shape ({len(truths)},), got {log_prob.shape}")
         finite = log_prob[np.isfinite(log_prob)]
-        rows.append(_row(verdicts.ALL_PARAMETERS, _LOG, finite, None, len(log_prob) - len(finite)))
+        rows.append(_row(verdicts.ALL_PARAMETERS, _LOG, finite, len(log_prob) - len(finite)))
     return pd.DataFrame(rows)
 
 
@@ -89,21 +99,27 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     judged = []
     for row in table[table["score"] != _LOG].itertuples():
         word = verdicts.PASS if row.informative else verdicts.UNINFORMATIVE
-        reason = f"{row.score} {row.value:.3g}, the prior's {row.prior:.3g}" + verdicts.left_out_note(int(row.left_out))
-        judged.append((row.parameter, row.skill, np.nan, word, reason))
+        reason = f"{row.score} {row.value:.3g}, the prior's {row.prior:.3g}"
+        if row.informative and row.skill < proper_scores.MINIMUM_SKILL:
+            reason += "; better than the prior's on the scale of the prior's ranks, where no tail outweighs the rest"
+        judged.append((row.parameter, row.skill, np.nan, word, reason + verdicts.left_out_note(int(row.left_out))))
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
 
 
 def _row(
-    parameter: str, score: str, posterior: np.ndarray, prior: np.ndarray | None, left_out: int
+    parameter: str,
+    score: str,
+    posterior: np.ndarray,
+    left_out: int,
+    prior: np.ndarray | None = None,
+    known: proper_scores.Skill | None = None,
 ) -> dict[str, object]:
-    known = proper_scores.skill(posterior, prior) if prior is not None else None
     return {
         "parameter": parameter,
         "score": score,
         "value": posterior.mean(),
         "standard_error": posterior.std(ddof=1) / np.sqrt(len(posterior)),
-        "prior": prior.mean() if prior is not None else np.nan,
+        "prior": np.nan if prior is None else prior.mean(),
         "skill": known.value if known else np.nan,
         "skill_error": known.error if known else np.nan,
         "informative": known.informative if known else False,
