@@ -1,9 +1,14 @@
 """The draws artifact: what is written is read, and its zarr.json stands for all of it."""
 
+import hashlib
+import warnings
+
 import numpy as np
 import pytest
+import zarr
 
 from cinnflow.inference.draws import Draws, read_draws, read_fits, read_summaries, write_draws
+from cinnflow.inference.load import judged_fit
 
 
 def some_draws(seed=0):
@@ -16,7 +21,7 @@ def some_draws(seed=0):
         log_prob=rng.normal(size=6),
         latent=rng.normal(size=(12, 2)),
         summaries=rng.normal(size=(6, 4)),
-        fits=["fit/round-1/member-0/network.keras"],
+        fits={"fit/round-1/member-0/network.keras": hashlib.sha256(b"network").hexdigest()},
     )
 
 
@@ -38,3 +43,22 @@ def test_the_metadata_change_with_the_content_and_with_nothing_else(tmp_path, se
     write_draws(tmp_path / "test.zarr", some_draws(seed))
     assert ((tmp_path / "test.zarr" / "zarr.json").read_bytes() == before) is same
     assert [path.name for path in tmp_path.iterdir()] == ["test.zarr"]
+
+
+def test_a_fit_that_was_trained_anew_is_told_apart_from_the_one_that_was_judged(tmp_path):
+    write_draws(tmp_path / "draws" / "test.zarr", some_draws())
+    network = tmp_path / "fit" / "round-1" / "member-0" / "network.keras"
+    network.parent.mkdir(parents=True)
+    network.write_bytes(b"network")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert judged_fit(tmp_path) == [network]
+    network.write_bytes(b"another")
+    with pytest.warns(UserWarning, match="trained anew since: run snakemake"):
+        assert judged_fit(tmp_path) == [network]
+
+
+def test_draws_of_earlier_versions_name_their_fits_alone(tmp_path):
+    write_draws(tmp_path / "test.zarr", some_draws())
+    zarr.open_group(tmp_path / "test.zarr", mode="a").attrs["fits"] = ["fit/member-0/network.keras"]
+    assert read_draws(tmp_path / "test.zarr").fits == {"fit/member-0/network.keras": ""}

@@ -23,7 +23,7 @@ class Draws:
         draws: (simulations, draws, names).
         truths: what each simulation was made with (simulations, names).
         log_prob: log density of the true parameters (simulations,).
-        fits: the .keras files of the networks that drew, relative to the study's results.
+        fits: the .keras files of the networks that drew, relative to the study's results, and the SHA-256 of each.
         latent: where the network maps the true parameters to (simulations, parameters); members of an ensemble
             follow each other along the first axis.
         summaries: what the networks have condensed each data set to (simulations, entries).
@@ -36,7 +36,7 @@ class Draws:
     log_prob: np.ndarray
     latent: np.ndarray
     summaries: np.ndarray
-    fits: list[str]
+    fits: dict[str, str]
 
 
 _DIMENSIONS = {
@@ -88,8 +88,8 @@ def read_draws(path: Path) -> Draws:
     """Reads the artifact."""
     group = zarr.open_group(path, mode="r")
     arrays = {name: np.asarray(group[name][...]) for name in _DIMENSIONS}  # type: ignore[index]
-    attributes = {name: group.attrs[name] for name in ("names", "parameters", "fits")}
-    return Draws(**attributes, **arrays)  # type: ignore[arg-type]
+    attributes = {name: group.attrs[name] for name in ("names", "parameters")}
+    return Draws(fits=read_fits(path), **attributes, **arrays)  # type: ignore[arg-type]
 
 
 def read_summaries(path: Path) -> np.ndarray:
@@ -97,6 +97,14 @@ def read_summaries(path: Path) -> np.ndarray:
     return np.asarray(zarr.open_group(path, mode="r")["summaries"][...])  # type: ignore[index]
 
 
-def read_fits(path: Path) -> list[str]:
-    """The .keras files that drew, relative to the study's results."""
-    return list(zarr.open_group(path, mode="r").attrs["fits"])  # type: ignore[arg-type]
+def read_fits(path: Path) -> dict[str, str]:
+    """The .keras files that drew, relative to the study's results, and the SHA-256 of each, or "" of older draws."""
+    fits = zarr.open_group(path, mode="r").attrs["fits"]
+    # Draws of earlier versions hold the names alone.
+    return fits if isinstance(fits, dict) else dict.fromkeys(fits, "")  # type: ignore[arg-type]
+
+
+def digest_of(fit: Path) -> str:
+    """The SHA-256 of a .keras file, by which draws know the networks that they are of."""
+    with fit.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

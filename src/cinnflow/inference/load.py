@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.draws import read_fits
+from cinnflow.inference.draws import digest_of, read_fits
 from cinnflow.inference.ensemble import Ensemble
 from cinnflow.simulation.model_file import import_model
 
@@ -16,7 +17,7 @@ def load_posterior(path: str | Path, model: str | Path | None = None) -> Ensembl
     """The posterior in a study's results; an ensemble is an even mixture of its members.
 
     It is the one that the study's diagnostics have judged. Where a study is still without diagnostics, it is the fit to
-    the last round.
+    the last round. Where it has been trained anew since they did, a warning says so.
 
     Args:
         path: a folder results/<study>, or one .keras file.
@@ -43,7 +44,15 @@ def judged_fit(folder: Path) -> list[Path]:
     draws = folder / "draws" / "test.zarr"
     if not (draws / "zarr.json").exists():
         return []
-    return [folder / name for name in read_fits(draws)]
+    fits = read_fits(draws)
+    trained_anew = [name for name, digest in fits.items() if digest and digest != digest_of(folder / name)]
+    if trained_anew:
+        warnings.warn(
+            f"{folder}: {', '.join(trained_anew)} is not what the study's diagnostics have judged, it was trained anew "
+            "since: run snakemake for diagnostics of this posterior",
+            stacklevel=3,
+        )
+    return [folder / name for name in fits]
 
 
 def newest_fit(folder: Path) -> list[Path]:
