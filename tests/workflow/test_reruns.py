@@ -158,6 +158,15 @@ class Halves(keras.layers.Layer):
     assert study.plan(draws) == {"train": 1, "infer": 1}
 
 
+def test_braces_in_settings_are_text(study: Workflow) -> None:
+    study.edit(study.model, "def build(scale=1.0):", 'def build(scale=1.0, template=""):')
+    note = "{m} and {seed}"
+    study.configure(model_options={"template": note}, network__summary={"type": "Own", "note": note})
+    study.model.write_text(study.model.read_text() + "\n\nclass Own:\n    def __init__(self, note=''):\n        pass\n")
+    assert study.succeed("results/small/manifest/test.json") == {"simulate": 2, "seal": 1}
+    assert study.plan()["report"] == 1
+
+
 def test_results_never_come_from_the_fit_of_another_setting(study: Workflow) -> None:
     """The fit that counts with one round alone is older than the draws from the fit to both."""
     study.configure(simulations__rounds=1)

@@ -48,6 +48,11 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
+def literal(text):
+    """A parameter or an input as it stands: in a plain text, Snakemake would take `{name}` for a wildcard."""
+    return lambda wildcards: text
+
+
 def settled(function):
     """An input or a parameter that depends on how many rounds there are: waits until that is known."""
 

@@ -16,13 +16,13 @@ rule report:
         observations=OF_OBSERVATIONS,
         manifests=settled(lambda wildcards: [PLAN.manifest_path(split) for split in PLAN.splits]),
         histories=settled(lambda wildcards: PLAN.histories),
-        readme=PLAN.readme or [],
+        readme=literal(PLAN.readme or []),
     output:
         report=report(PLAN.report, caption="../report/report.rst", category="Report"),
         summary=f"{PLAN.folder}/diagnostics/summary.csv",
     params:
-        config=as_json(PLAN.meaning),
-        fingerprint=as_json(PLAN.fingerprint.parts),
+        config=literal(as_json(PLAN.meaning)),
+        fingerprint=literal(as_json(PLAN.fingerprint.parts)),
         code=PLAN.code("published", "alternative_priors", "labels"),
         diagnostics=DIAGNOSTICS,
     log:

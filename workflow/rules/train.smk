@@ -37,8 +37,8 @@ rule train:
         fit=FIT,
         history=f"{PLAN.folder}/fit/{{stage}}member-{{member}}/history.csv",
     params:
-        network=as_json(NETWORK),
-        training=as_json(TRAINING),
+        network=literal(as_json(NETWORK)),
+        training=literal(as_json(TRAINING)),
         seed=PLAN.study.seed,
         # Where the summary network is a class of the model file, that class's code counts too.
         code=PLAN.own_code,
