@@ -1,5 +1,6 @@
 """Configurations: defaults, and mistakes that are told by key, value and what is taken."""
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,13 @@ def test_the_configurations_of_the_project_are_right(path):
         ({"simulations": {"rounds": {"max": 0, "stop_below": 0.1}}}, "simulations.rounds.max: got 0; takes"),
         ({"simulations": {"proposal": "truncated"}}, "proposal: got 'truncated'; takes a simulations.observation"),
         ({"simulations": {"observation": "a"}}, "takes an observation beside proposal: truncated alone"),
+        (
+            {"model_options": {"start": datetime.date(1978, 1, 22)}},
+            "model_options.start: got datetime.date(1978, 1, 22)",
+        ),
+        ({"model_options": {"doses": {1: 0.5}}}, "model_options.doses: got {1: 0.5}; takes numbers, text"),
+        ({"model_options": {"doses": [{"a": {True: 1}}]}}, "put quotes around a date, and around a name that is a"),
+        ({"network": {"summary": {"type": "Own", "sizes": {1: 8}}}}, "network.summary.sizes: got {1: 8}; takes num"),
         ({"simulations": {"test": 1}}, "simulations.test: got 1; takes greater than or equal to 2"),
         ({"simulations": {"timeout": -1}}, "simulations.timeout: got -1; takes"),
         ({"simulations": {"max_failed": 2}}, "simulations.max_failed: got 2; takes"),

@@ -26,7 +26,7 @@ from pydantic import (
 
 from cinnflow.config_mistakes import in_words
 from cinnflow.config_network import Network
-from cinnflow.config_section import Count, PositiveFloat, PositiveInt, Section, Share
+from cinnflow.config_section import Count, PlainValue, PositiveFloat, PositiveInt, Section, Share
 from cinnflow.errors import PlainError
 
 
@@ -238,7 +238,7 @@ class Study(Section):
 
     study: str = Field(description="name of the study; its results stand in results/<study>/")
     model: str | None = Field(description="path of the model file; null with simulations.source")
-    model_options: dict[str, Any] = Field({}, description="keyword arguments for the model file's build()")
+    model_options: dict[str, PlainValue] = Field({}, description="keyword arguments for the model file's build()")
     seed: Count = Field(2026, description="seed of every random draw of the study")
     simulations: Simulations = Simulations()
     network: Network = Network()

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from cinnflow.config_section import Count, NoTruthValue, PositiveFloat, PositiveInt, Section
+from cinnflow.config_section import Count, NoTruthValue, PlainValue, PositiveFloat, PositiveInt, Section
 
 Activation = Literal["swish", "relu", "elu", "gelu", "tanh", "selu", "softplus"]
 
@@ -78,6 +78,7 @@ class ModelFileNetwork(Section):
     """
 
     model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, PlainValue]
 
     type: str = Field(
         description="name of the class or function",

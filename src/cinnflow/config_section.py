@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -30,8 +30,26 @@ def _no_truth_value(value: Any) -> Any:
     return value
 
 
+def _plain(value: Any) -> Any:
+    """What JSON gives back as it was: jobs get it so. YAML has dates too, and names that are numbers."""
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict) and all(isinstance(name, str) for name in found):
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
+        elif not isinstance(found, str | int | float | bool | None):
+            raise ValueError(
+                "numbers, text, booleans, null, and lists and mappings of them, whose names are text: put quotes "
+                "around a date, and around a name that is a number, true, false or null"
+            )
+    return value
+
+
 NoTruthValue = BeforeValidator(_no_truth_value)
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 PositiveFloat = Annotated[float, Field(gt=0), NoTruthValue]
 Share = Annotated[float, Field(ge=0, le=1), NoTruthValue]
+PlainValue = Annotated[Any, AfterValidator(_plain)]

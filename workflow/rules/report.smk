@@ -16,7 +16,7 @@ rule report:
         observations=OF_OBSERVATIONS,
         manifests=settled(lambda wildcards: [PLAN.manifest_path(split) for split in PLAN.splits]),
         histories=settled(lambda wildcards: PLAN.histories),
-        readme=literal(PLAN.readme or []),
+        readme=PLAN.readme or [],
     output:
         report=report(PLAN.report, caption="../report/report.rst", category="Report"),
         summary=f"{PLAN.folder}/diagnostics/summary.csv",
