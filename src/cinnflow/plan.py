@@ -23,6 +23,7 @@ from cinnflow.simulation.prior import PriorError
 from cinnflow.store.fingerprint import (
     Fingerprint,
     code_digest,
+    digest_of,
     fingerprint,
     source_fingerprint,
     truncated_fingerprint,
@@ -109,11 +110,23 @@ class Plan:
     @property
     def store(self) -> Store:
         """The store of the study's simulations from the whole prior, and of those made elsewhere."""
-        return Store(STORES / f"{self.fingerprint.store_name}.zarr")
+        return self._store_holding(self.fingerprint)
 
     def store_of(self, split: str) -> Store:
         """The store that a split stands in."""
-        return Store(STORES / f"{self.fingerprint_of(split).store_name}.zarr")
+        return self._store_holding(self.fingerprint_of(split))
+
+    def _store_holding(self, meaning: Fingerprint) -> Store:
+        """The store of simulations of one meaning, which keeps its name where the model's folder has another now."""
+        name = meaning.store_name
+        if name not in self._digests:
+            name = next((found for found, digest in self._digests.items() if digest == meaning.digest), name)
+        return Store(STORES / f"{name}.zarr")
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """The digests of all stores that were there when the study was planned, by the stores' names."""
+        return {path.stem: digest_of(path.stem) for path in sorted(STORES.glob("*.zarr"))}
 
     def fingerprint_of(self, split: str) -> Fingerprint:
         """What a split's simulations mean: with truncated proposals, something else in each round.

@@ -269,6 +269,24 @@ def test_the_order_counts_where_values_change(tmp_path):
     assert one == other, "definitions may be moved about"
 
 
+def test_an_assignment_that_changes_another_value_counts(tmp_path):
+    table = "RATES = dict(a=1, b=2)\n{}\ndef build():\n    return RATES\n"
+    for one, other in (
+        ("removed = RATES.pop('a')", "removed = RATES.pop('b')"),
+        ("_ = RATES.update(a=2)", "_ = RATES.update(a=3)"),
+        ("old: int = RATES.setdefault('c', 1)", "old: int = RATES.setdefault('c', 2)"),
+    ):
+        found = digests(tmp_path, table.replace("{}", one), table.replace("{}", other))
+        assert found[0] != found[1], one
+    table = "import numpy as np\n" + table
+    for one, other in (
+        ("total = np.add(*RATES.values())", "total = np.add(1, *RATES.values())"),
+        ("labels = sorted(RATES)", "labels = sorted(RATES, key=len)"),
+    ):
+        found = digests(tmp_path, table.replace("{}", one), table.replace("{}", other))
+        assert found[0] == found[1], one
+
+
 def test_code_that_no_name_leads_to(tmp_path):
     for text in (
         "class Base: pass\nclass Child(Base):\n    x = VALUE\ndef build():\n    return Base.__subclasses__()\n",

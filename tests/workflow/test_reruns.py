@@ -85,6 +85,15 @@ def test_nothing_reruns_for_how_simulations_are_run(study: Workflow, changes: di
     assert study.plan("--cores", "7") == {}
 
 
+def test_a_model_folder_of_another_name_finds_its_simulations(study: Workflow) -> None:
+    study.model.parent.rename(study.model.parent.with_name("renamed"))
+    study.configure(model="models/renamed/model.py")
+    assert study.plan() == {"report": 1}, "which shows the configuration"
+    study.configure(model="models/renamed/model.py", simulations__test=12)
+    assert study.succeed("results/small/manifest/test.json") == {"simulate": 1, "seal": 1}
+    assert len(study.stores) == 1
+
+
 @pytest.mark.parametrize("change", ["code", "options", "seed"])
 def test_other_simulations_go_into_a_new_store_and_going_back_finds_the_old_one(study: Workflow, change: str) -> None:
     before = content(study.stores[0], leave_out=())

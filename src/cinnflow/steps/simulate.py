@@ -10,7 +10,7 @@ from cinnflow.simulation.model_file import Model, ModelError, load_model
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.batch import Batch, run_batch
-from cinnflow.store.fingerprint import Fingerprint, fingerprint
+from cinnflow.store.fingerprint import Fingerprint, digest_of, fingerprint
 from cinnflow.store.layout import Store
 from cinnflow.store.manifest import withdraw_stale
 from cinnflow.store.progress import progress_line
@@ -52,9 +52,9 @@ def load_unedited(args: argparse.Namespace, store_name: str) -> tuple[Model, Fin
     """
     model = load_model(args.model, args.options)
     meaning = fingerprint(model, args.options, args.seed)
-    if meaning.store_name != store_name:
+    if meaning.digest != digest_of(store_name):
         raise ModelError(
-            f"{args.model} means other simulations than when this run started, {meaning.store_name} instead of "
+            f"{args.model} means other simulations than when this run started, {meaning.digest} instead of those in "
             f"{store_name}: it was edited while jobs ran. Start snakemake again; what is finished is kept"
         )
     return model, meaning

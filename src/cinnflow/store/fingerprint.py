@@ -30,6 +30,12 @@ _DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "__import__", "importli
 
 _ASSIGNMENTS = ast.Assign | ast.AnnAssign
 
+_IN_PLACE = {
+    *("add", "append", "clear", "difference_update", "discard", "extend", "fill", "insert", "intersection_update"),
+    *("pop", "popitem", "remove", "reverse", "setdefault", "sort", "symmetric_difference_update", "update"),
+}
+"""Methods that change what they are called on: an assignment with one of them acts, whatever it defines."""
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -57,6 +63,11 @@ class Fingerprint:
     def differences(self, other: Mapping[str, str]) -> list[str]:
         """Names of the parts that differ from another fingerprint's."""
         return sorted(part for part in {*self.parts, *other} if self.parts.get(part) != other.get(part))
+
+
+def digest_of(store_name: str) -> str:
+    """The digest in a store's name; before it stands the name that the model had when the store was begun."""
+    return store_name.rpartition("-")[2]
 
 
 def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerprint:
@@ -150,11 +161,12 @@ def _reachable(tree: ast.Module, roots: tuple[str, ...], places: list[Path]) -> 
     """Top-level statements that bear on what `roots` are or return, by the name that they define."""
     definitions: dict[str, list[ast.stmt]] = {}
     effects: list[ast.stmt] = []
+    values = {name for node in tree.body if isinstance(node, _ASSIGNMENTS) for name in _defined(node)}
     for node in tree.body:
         names = _defined(node)
         for name in names:
             definitions.setdefault(name, []).append(node)
-        if not names and not _is_docstring(node) and not _is_main_block(node):
+        if (not names or _changes(node, values)) and not _is_docstring(node) and not _is_main_block(node):
             effects.append(node)
     own = {name for name, nodes in definitions.items() if any(_is_own(node, places) for node in nodes)}
     acting = {name for node in effects for name in _mentioned(node)}
@@ -209,6 +221,13 @@ def _defined(node: ast.stmt) -> list[str]:
         plain = all(isinstance(target, ast.Name | ast.Tuple | ast.List) for target in targets)
         return [name.id for name in stored] if plain else []
     return []
+
+
+def _changes(node: ast.stmt, values: set[str]) -> bool:
+    """Whether an assignment also calls a method that changes one of these values."""
+    calls = [child.func for child in ast.walk(node) if isinstance(child, ast.Call)]
+    methods = [function for function in calls if isinstance(function, ast.Attribute) and function.attr in _IN_PLACE]
+    return isinstance(node, _ASSIGNMENTS) and any(values & set(_mentioned(method.value)) for method in methods)
 
 
 def _mentioned(node: ast.AST) -> list[str]:

@@ -21,7 +21,7 @@ def what_differs(stores: Path, fingerprint: Fingerprint) -> list[str]:
         Lines for a person; none where no older store is there.
     """
     older: list[tuple[Store, Description]] = []
-    for path in stores.glob(f"{fingerprint.model}-*.zarr"):
+    for path in stores.glob(f"{fingerprint.model}-{'[0-9a-f]' * len(fingerprint.digest)}.zarr"):
         description = None
         with contextlib.suppress(StoreError):  # a damaged one tells nothing
             description = read_description(Store(path))
