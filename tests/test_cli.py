@@ -230,6 +230,17 @@ def test_retry_takes_up_what_has_another_shape_than_the_first_batch(study):
     assert "x (10,)" not in cinnflow(study, "retry", "--reason", "unreadable").stdout
 
 
+@pytest.mark.parametrize("command", [["status"], ["retry", "--reason", "crashed"]])
+def test_another_batch_size_than_the_stores_is_told(study, command):
+    plan = Plan.of(yaml.safe_load(CONFIG) | {"model": str(study / "model.py")})
+    store = Store(study / "results/simulations" / plan.store.path.name)
+    run_batch(Batch(store, "round-0", 0, 4), plan.model.generative, 1, plan.fingerprint.parts, Limits())
+    (study / "config.yaml").write_text(CONFIG.replace("batch_size: 4", "batch_size: 8"))
+    ended = cinnflow(study, *command)
+    assert ended.returncode == 1
+    assert "set simulations.batch_size: 4" in ended.stdout
+
+
 def test_verify_and_retry_of_nothing(study):
     assert "every chunk is as it should be" in cinnflow(study, "verify").stdout
     assert "round-0: 0 simulations run again" in cinnflow(study, "retry", "--reason", "timeout,crashed").stdout

@@ -52,6 +52,7 @@ def main() -> None:
 
 def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
     """each split's batches and simulations: done, running, failed by reason, rate, time left"""
+    plan.check_batch_size()
     table = Table(title=f"{plan.study.study}: {', '.join(str(store.path) for store in plan.stores)}")
     for column in ("split", "batches", "running", "simulations", "failed", "rate", "time left"):
         table.add_column(column, justify="left" if column in ("split", "failed") else "right")
@@ -90,16 +91,17 @@ def _retry(plan: Plan, args: argparse.Namespace, console: Console) -> int:
             markup=False,
         )
         return 1
+    plan.check_batch_size()
     Lock(plan.folder).acquire()
-    size = plan.study.simulations.batch_size
-    if Status.UNREADABLE in args.reason and plan.model.generative:
+    size, model = plan.study.simulations.batch_size, plan.model.generative
+    if Status.UNREADABLE in args.reason:
         for store in plan.stores:
-            if said := settle_shape(store, plan.model.generative, RESULTS):
+            if said := settle_shape(store, model, RESULTS):
                 console.print(said, markup=False, highlight=False)
     for split in plan.splits:
         store = plan.store_of(split)
         batches = [number for number in store.committed(split) if number < plan.batches(split)]
-        again = sum(retry(Batch(store, split, number, size), args.reason, RESULTS) for number in batches)
+        again = sum(retry(Batch(store, split, number, size), args.reason, RESULTS, model) for number in batches)
         console.print(f"{split}: {again} simulations run again with the next snakemake", highlight=False)
     return 0
 

@@ -165,3 +165,20 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
         pass
     with pytest.raises(StoreError, match="file system that takes locks"):
         is_running(tmp_path / "journal")
+
+
+def test_two_long_simulations_that_end_together_are_both_on_disk(tmp_path, monkeypatch):
+    synced = []
+    with open_journal(tmp_path / "journal") as journal:
+        monkeypatch.setattr("cinnflow.store.journal.os.fdatasync", synced.append)
+        for index in range(3):
+            journal.append(make_entry(index, replace(FAILED, seconds=3600.0)))
+        assert len(synced) == 3
+        journal.append(make_entry(3, replace(FAILED, seconds=0.01)))
+        assert len(synced) == 3
+
+
+def test_a_folder_that_is_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "results").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(OSError, match="results"), open_journal(tmp_path / "results" / "0" / "journal"):
+        pass

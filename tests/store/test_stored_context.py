@@ -156,7 +156,7 @@ def test_a_killed_batch_and_a_retried_one_end_with_the_same_bits(tmp_path):
 
     fill(failing, make_varying(sometimes))
     (tmp_path / "mended").touch()
-    again = retry(Batch(failing, "round-0", 0, 8), [Status.CRASHED], tmp_path / "results")
+    again = retry(Batch(failing, "round-0", 0, 8), [Status.CRASHED], tmp_path / "results", make_varying())
     assert 0 < again < 8
     fill(failing, make_varying(sometimes))
     assert len((tmp_path / "started").read_text()) == 3 + again

@@ -10,9 +10,11 @@ from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
 from cinnflow.store.batch import Batch, decode_batch, run_batch
 from cinnflow.store.description import read_description
+from cinnflow.store.journal import open_journal, read_journal
 from cinnflow.store.layout import StoreError
 from cinnflow.store.seal import seal
 from cinnflow.store.usual_shape import settle_shape
+from cinnflow.store.verify import journal_and_withdraw
 
 BATCHES, ODD = 8, 5
 
@@ -95,3 +97,30 @@ def test_a_kill_while_the_shape_is_settled_loses_nothing(run, tmp_path, monkeypa
     settle_shape(store, run.model, tmp_path)
     assert run(store, *range(BATCHES)) == ran
     assert statuses(store).count(Status.OK) == BATCHES - 1
+
+
+def test_nothing_is_settled_while_a_job_runs(run, tmp_path):
+    store = make_store(tmp_path)
+    run(store, ODD, 0, 1)
+    before = contents(store)
+    with (
+        open_journal(Batch(store, "test", 3, 1).journal),
+        pytest.raises(StoreError, match=r"test/3 is being simulated.*wait until"),
+    ):
+        settle_shape(store, run.model, tmp_path)
+    after = contents(store)
+    assert {path: after[path] for path in before} == before
+    assert settle_shape(store, run.model, tmp_path)
+
+
+def test_retry_for_another_reason_keeps_what_was_kept_aside(run, tmp_path):
+    store = make_store(tmp_path)
+    run(store, ODD)
+    batch = Batch(store, "test", 0, 1)
+    ran = run(store, 0, split="test")
+    (kept,) = read_journal(batch.misshapen)
+    values = decode_batch(batch, read_description(store))
+    journal_and_withdraw(batch, values, [0], read_description(store), tmp_path)
+    assert run(store, 0, split="test") == ran
+    (still,) = read_journal(batch.misshapen)
+    np.testing.assert_array_equal(still.outcome.data["x"], kept.outcome.data["x"])

@@ -27,9 +27,13 @@ def half_fail(theta, rng):
     return theta + rng.normal(size=3)
 
 
+def model_of(simulate=half_fail):
+    return GenerativeModel(Prior(lambda rng: rng.normal(size=1), names=["a"]), Simulator(simulate))
+
+
 def filled(results, simulate=half_fail, limits=None):
     """A store of two sealed batches, and how to run one of them."""
-    model = GenerativeModel(Prior(lambda rng: rng.normal(size=1), names=["a"]), Simulator(simulate))
+    model = model_of(simulate)
     store = Store(results / "simulations" / "model-12345678.zarr")
 
     def run(number):
@@ -127,12 +131,70 @@ def test_retry_runs_the_failed_simulations_of_its_reasons_and_no_others(tmp_path
     assert sum(failed.values()) > 0
     before = bytes_of(store)
     started.unlink()
-    assert sum(retry(batch, [Status.TIMED_OUT], tmp_path) for batch in batches) == 0
+    assert sum(retry(batch, [Status.TIMED_OUT], tmp_path, model_of()) for batch in batches) == 0
     assert manifest.exists()
-    assert [retry(batch, [Status.CRASHED], tmp_path) for batch in batches] == list(failed.values())
+    assert [retry(batch, [Status.CRASHED], tmp_path, model_of()) for batch in batches] == list(failed.values())
     assert not manifest.exists()
     for number in range(BATCHES):
         run(number)
     assert len(started.read_text().splitlines()) == sum(failed.values())
     assert bytes_of(store) == before
     assert not store.scratch.exists()
+
+
+def test_what_is_gone_altogether_is_damage(undamaged, tmp_path):
+    for gone, problems in (
+        ("round-0", [(0, "status/c/0 is missing"), (1, "status/c/1 is missing")]),
+        ("zarr.json", [(0, "zarr.json is missing, which this batch writes anew")]),
+        ("", [(0, "status/c/0 is missing"), (1, "status/c/1 is missing")]),
+    ):
+        results = tmp_path / (gone or "all")
+        shutil.copytree(undamaged, results)
+        store = Store(results / "simulations" / "model-12345678.zarr")
+        path = store.path / gone
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+        found = list(verify(store, results))
+        assert [damage.batch.number for damage in found] == [number for number, _ in problems]
+        for damage, (_, problem) in zip(found, problems, strict=True):
+            assert damage.problem.endswith(problem)
+
+
+def test_the_description_comes_back_with_the_one_batch_that_is_taken_back(tmp_path):
+    store, run, _ = filled(tmp_path)
+    (store.path / "zarr.json").unlink()
+    (damage,) = verify(store, tmp_path)
+    take_back(damage.batch)
+    run(damage.batch.number)
+    assert list(verify(store, tmp_path)) == []
+
+
+def test_retry_keeps_the_failures_of_other_reasons_where_nothing_has_succeeded(tmp_path):
+    started = tmp_path / "started"
+
+    def fail(theta, _):
+        with started.open("a") as file:
+            file.write("1")
+        if theta[0] < 0:
+            raise ValueError
+        return "no numbers"
+
+    model, store = model_of(fail), Store(tmp_path / "simulations" / "model-12345678.zarr")
+    batch = Batch(store, "round-0", 0, 8)
+
+    def run():
+        run_batch(batch, model, 1, {"seed": "1"}, Limits())
+        return len(started.read_text())
+
+    assert run() == 8
+    again = retry(batch, [Status.CRASHED], tmp_path, model)
+    assert 0 < again < 8
+    assert run() == 8 + again
+
+
+def test_a_record_is_taken_back_only_once_the_journal_is_on_disk(tmp_path, monkeypatch):
+    store, _, _ = filled(tmp_path)
+    batch, synced = Batch(store, "round-0", 0, SIZE), []
+    monkeypatch.setattr("cinnflow.store.journal.os.fdatasync", lambda _: synced.append(batch.committed))
+    assert retry(batch, [Status.CRASHED], tmp_path, model_of())
+    assert synced[-1:] == [True]
+    assert not batch.committed

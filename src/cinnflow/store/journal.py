@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import struct
@@ -27,6 +28,8 @@ from cinnflow.store.layout import StoreError
 _HEADER = struct.Struct("<II")
 _SYNC_EVERY = 1.0
 """Seconds between two syncs to disk: a kill loses nothing, a power failure at most this."""
+_TRIES = 1000
+"""Times that a journal's folder may be taken away from under it."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,14 @@ class Journal:
         except OSError as error:
             os.ftruncate(self._file, end)
             raise OSError(error.errno, error.strerror, str(self.path)) from error
-        if time.monotonic() - self._synced > _SYNC_EVERY:
-            os.fdatasync(self._file)
-            self._synced = time.monotonic()
+        # One that took longer than a sync is worth its own: two that end together may be the last for hours.
+        if max(time.monotonic() - self._synced, entry.outcome.seconds) > _SYNC_EVERY:
+            self.sync()
+
+    def sync(self) -> None:
+        """Puts all that is journalled to disk, where a power failure does not take it."""
+        os.fdatasync(self._file)
+        self._synced = time.monotonic()
 
     def remove(self) -> None:
         """Deletes the journal: its batch is committed."""
@@ -91,13 +99,14 @@ def open_journal(path: Path, waiting: Callable[[], None] = lambda: None) -> Iter
 
     Raises:
         StoreError: when the file system takes no locks.
+        OSError: when the journal cannot be made.
     """
-    while True:
+    for tries in itertools.count():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except (FileNotFoundError, FileExistsError):  # a process that has just committed took the folder away
-            if path.parent.is_file():
+            if tries == _TRIES:  # no: one of the folders is a file, or a link to what is not there
                 raise
             continue
         try:

@@ -13,10 +13,10 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import varying
 from cinnflow.store.batch import Batch, decode_batch, padded_outcome, signature
-from cinnflow.store.description import place_description, read_description
-from cinnflow.store.journal import open_journal, read_journal
-from cinnflow.store.layout import Store
-from cinnflow.store.verify import entry_of, withdraw
+from cinnflow.store.description import Description, place_description, read_description
+from cinnflow.store.journal import is_running, read_journal
+from cinnflow.store.layout import Store, StoreError
+from cinnflow.store.verify import journal_and_withdraw
 
 
 def settle_shape(store: Store, model: GenerativeModel, results: Path) -> str:
@@ -26,36 +26,35 @@ def settle_shape(store: Store, model: GenerativeModel, results: Path) -> str:
     aside for their shape: nothing is run again, wherever this is interrupted.
 
     Args:
-        store: no job of which runs.
+        store: the store.
         model: a bound generative model, whose simulations the store holds.
         results: the folder of all studies' results, whose manifests of the store are withdrawn.
 
     Returns:
         What was done, in words; empty where the shape is the usual one.
+
+    Raises:
+        StoreError: while jobs run whose simulations the store is for.
     """
     description = read_description(store)
     if description is None or not store.misshapen.is_dir():
         return ""
-    batches = [
-        Batch(store, split, number, description.batch_size)
-        for split in store.splits()
-        for number in store.committed(split)
-    ]
+    _check_idle(store)
+    batches = _committed(store, description)
     values = [decode_batch(batch, description) for batch in batches]
-    kept = [{entry.index: entry for entry in read_journal(batch.misshapen)} for batch in batches]
+    kept = [read_journal(batch.misshapen) for batch in batches]
     own = tuple(sorted(description.data_signature.items()))
-    counts = Counter(
-        signature(padded_outcome(entry.outcome, model)[0]) for entries in kept for entry in entries.values()
-    )
+    counts = Counter(signature(padded_outcome(entry.outcome, model)[0]) for entries in kept for entry in entries)
     counts[own] += sum(int(np.sum(of["status"] == Status.OK)) for of in values)
     usual = max(counts, key=lambda shapes: (counts[shapes], shapes == own))
     if usual == own:
         return ""
-    for batch, of, misshapen in zip(batches, values, kept, strict=True):
-        with open_journal(batch.journal) as journal:
-            for row, index in enumerate(batch.indices):
-                journal.append(misshapen.get(index) or entry_of(batch, of, row, description))
-            withdraw(batch, results)
+    _check_idle(store)
+    while batches:  # another study's job may have committed one meanwhile
+        for batch in batches:
+            of = decode_batch(batch, description)
+            journal_and_withdraw(batch, of, range(batch.size), description, results)
+        batches = _committed(store, description)
     for folder in store.path.glob("*/data"):
         shutil.rmtree(folder)  # chunks of another shape may have other paths
     shapes = dict(usual)
@@ -66,6 +65,23 @@ def settle_shape(store: Store, model: GenerativeModel, results: Path) -> str:
         f"{store.path}: {counts[usual]} simulations give {_words(usual)}, and the first batch gave {_words(own)}. "
         "What most give holds now: the next snakemake takes them up, and runs none of them again"
     )
+
+
+def _committed(store: Store, description: Description) -> list[Batch]:
+    return [
+        Batch(store, split, number, description.batch_size)
+        for split in store.splits()
+        for number in store.committed(split)
+    ]
+
+
+def _check_idle(store: Store) -> None:
+    running = [journal.parent for journal in sorted(store.scratch.glob("*/*/journal")) if is_running(journal)]
+    if running:
+        raise StoreError(
+            f"{running[0]} is being simulated, perhaps for another study: wait until these jobs have ended, and give "
+            "the command again"
+        )
 
 
 def _words(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.outcome import Outcome, Status
 from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import Description, read_description
-from cinnflow.store.journal import Entry, open_journal
+from cinnflow.store.journal import Entry, open_journal, read_journal
 from cinnflow.store.layout import STATUS, Store, StoreError
 from cinnflow.store.manifest import Manifest, chunk_digest, manifests_of
 
@@ -39,19 +40,23 @@ def verify(store: Store, results: Path) -> Iterator[Damage]:
     Yields:
         Each damaged batch.
     """
-    size = store.batch_size()
-    if size is None:
-        return
     description = read_description(store)
-    for split in store.splits():
+    listed = {path.stem for path in results.glob("*/manifest/*.json")} - {"provenance"}
+    for split in sorted({*store.splits(), *listed}):
         listing = manifests_of(results, store, split)
-        size = description.batch_size if description else size
         sealed = max((manifest.batches for _, manifest in listing), default=0)
+        size = (
+            description.batch_size
+            if description
+            else store.batch_size() or max((manifest.batch_size for _, manifest in listing), default=0)
+        )
         for number in sorted({*store.committed(split), *range(sealed)}):
             batch = Batch(store, split, number, size)
             problem = _problem(batch, description, listing)
             if problem:
                 yield Damage(batch, problem)
+                if description is None and batch.committed:
+                    return  # it writes anew what the store is lost without, and only then the others can be read
 
 
 def take_back(batch: Batch) -> None:
@@ -67,38 +72,62 @@ def withdraw(batch: Batch, results: Path) -> None:
     take_back(batch)
 
 
-def retry(batch: Batch, reasons: Collection[Status], results: Path) -> int:
+def retry(batch: Batch, reasons: Collection[Status], results: Path, model: GenerativeModel) -> int:
     """Takes back a committed batch so that its failed simulations run again, and only they.
 
-    The other simulations go on the batch's journal first, so that nothing is lost wherever this is interrupted.
+    The other simulations go on the batch's journal first, so that nothing is lost wherever this is interrupted; those
+    that failed for their shape alone with their data.
 
     Args:
         batch: a committed batch.
         reasons: how the simulations ended that are to run again.
+        model: a bound generative model, whose simulations the store holds.
         results: the folder of all studies' results, whose manifests of the batch's split are withdrawn.
 
     Returns:
         How many simulations will run again.
     """
-    description = read_description(batch.store)
+    # A store of which nothing has succeeded yet does not say what it holds.
+    description = read_description(batch.store) or Description.of(model.prior, {}, batch.size, {}, model.context_shapes)
     values = decode_batch(batch, description)
     again = np.isin(values["status"], [int(reason) for reason in reasons])
     if not again.any():
         return 0
-    with open_journal(batch.journal) as journal:
-        for row in np.flatnonzero(~again) if description else []:
-            journal.append(entry_of(batch, values, int(row), description))
-        withdraw(batch, results)
+    rows = [int(row) for row in np.flatnonzero(~again)]
+    journal_and_withdraw(batch, values, rows, description, results)
     return int(again.sum())
+
+
+def journal_and_withdraw(
+    batch: Batch, values: dict[str, np.ndarray], rows: Sequence[int], description: Description, results: Path
+) -> None:
+    """Takes back a committed batch, with some of its simulations on its journal before: these do not run again.
+
+    Args:
+        batch: the batch.
+        values: all that it holds, as `decode_batch` gives it.
+        rows: which of its simulations.
+        description: of its store.
+        results: the folder of all studies' results, whose manifests that list the batch are withdrawn.
+    """
+    misshapen = {entry.index: entry for entry in read_journal(batch.misshapen)}
+    with open_journal(batch.journal) as journal:
+        for row in rows:
+            journal.append(misshapen.get(batch.indices[row]) or _entry_of(batch, values, row, description))
+        journal.sync()  # before what it stands for is gone
+        withdraw(batch, results)
 
 
 def _problem(batch: Batch, description: Description | None, listing: list[tuple[Path, Manifest]]) -> str | None:
     try:
-        decode_batch(batch, description)
+        values = decode_batch(batch, description)
     except StoreError as error:
         return str(error)
+    if description is None:
+        succeeded = np.any(values["status"] == Status.OK)
+        return f"{batch.store.path / 'zarr.json'} is missing, which this batch writes anew" if succeeded else None
     for path, manifest in listing:
-        if batch.number >= manifest.batches or description is None:
+        if batch.number >= manifest.batches:
             continue
         for spec in description.trained:
             if chunk_digest(batch.store, batch.split, spec, batch.number) != manifest.chunks[spec.name][batch.number]:
@@ -107,14 +136,15 @@ def _problem(batch: Batch, description: Description | None, listing: list[tuple[
     return None
 
 
-def entry_of(batch: Batch, values: dict[str, np.ndarray], row: int, description: Description | None) -> Entry:
+def _entry_of(batch: Batch, values: dict[str, np.ndarray], row: int, description: Description) -> Entry:
     """What the journal held of one simulation of a committed batch, from the batch's values."""
     status = Status(int(values["status"][row]))
-    names = description.data if description and status is Status.OK else {}
-    padded = description.padded if description else []
+    names = description.data if status is Status.OK else {}
     # The journal holds what the simulator gave, without what fills it up.
     data = {name: values[f"data/{name}"][row] for name in names}
-    data = {name: array[: values["length"][row]] if name in padded else array for name, array in data.items()}
+    data = {
+        name: array[: values["length"][row]] if name in description.padded else array for name, array in data.items()
+    }
     outcome = Outcome(
         status,
         data,
@@ -123,5 +153,5 @@ def entry_of(batch: Batch, values: dict[str, np.ndarray], row: int, description:
         int(values["exit_code"][row]),
         str(values["message"][row]),
     )
-    context = {name: values[f"context/{name}"][row] for name in (description.context if description else {})}
+    context = {name: values[f"context/{name}"][row] for name in description.context}
     return Entry(batch.indices[row], int(values["seed"][row]), values["theta"][row], outcome, context)
