@@ -87,3 +87,20 @@ def test_inside_tells_vectors_that_lie_outside():
 def test_bounds_that_cannot_be_are_refused(lower, upper):
     with pytest.raises(ValueError, match="each lower bound below its upper one"):
         ParameterTransform(lower, upper)
+
+
+def test_parameters_on_a_bound_are_taken_as_half_as_far_as_the_closest_other_one():
+    transform = ParameterTransform(LOWER, UPPER)
+    theta = inside(2000)
+    on_bounds = np.array([0.0, 0.0, 5.0, -2.0])
+    transform.adapt(np.concatenate([theta, on_bounds[None]]))
+    u = transform.forward(theta)[0].numpy()
+    closest = np.array([0.0, theta[:, 1].min() / 2, 5 - (5 - theta[:, 2]).min() / 2, -2 + (theta[:, 3] + 2).min() / 2])
+    on = transform.forward(on_bounds[None])[0].numpy()
+    np.testing.assert_allclose(on, transform.forward(closest[None])[0], rtol=1e-4)
+    assert np.all(np.abs(on - u.mean(axis=0)) < 12 * u.std(axis=0))
+    np.testing.assert_array_equal(u, ParameterTransform(LOWER, UPPER).forward(theta)[0], "no other one is moved")
+
+
+def test_what_is_no_number_stays_none():
+    assert np.isnan(ParameterTransform(LOWER, UPPER).forward(np.full((1, 4), np.nan))[0]).all()

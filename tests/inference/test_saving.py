@@ -58,6 +58,7 @@ def test_a_loaded_posterior_has_names_bounds_and_density(saved):
     assert loaded.names == made.names
     np.testing.assert_array_equal(loaded.lower, made.lower)
     np.testing.assert_array_equal(loaded.upper, made.upper)
+    np.testing.assert_array_equal(loaded.transform.closest, made.transform.closest)
     np.testing.assert_array_equal(loaded.log_prob(THETA, DATA), made.log_prob(THETA, DATA))
     with pytest.raises(ValueError, match="names series, pupils"):
         loaded.sample({"x": DATA["series"]}, 5)

@@ -141,6 +141,7 @@ class AmortizedPosterior(keras.Layer):
         if new:
             self.build({name: (None, *np.shape(array)[1:]) for name, array in configured.items()})
             self.built = True
+        self.transform.adapt(theta)
         u = self.transform.forward(theta)[0].numpy()
         self.parameter_scale.adapt(u)
         if new and self.inference_net.act_norm_init is None:
@@ -355,6 +356,7 @@ class AmortizedPosterior(keras.Layer):
             "names": self.names,
             "lower": [float(bound) if np.isfinite(bound) else None for bound in self.lower],
             "upper": [float(bound) if np.isfinite(bound) else None for bound in self.upper],
+            "closest": self.transform.closest.tolist(),
             "summary_loss_fun": self.summary_loss_fun,
             "configurator": None if self.configurator is None else self.configurator.get_config(),
         }
@@ -366,7 +368,11 @@ class AmortizedPosterior(keras.Layer):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         if config["configurator"] is not None:
             config["configurator"] = Configurator(**config["configurator"])
-        return cls(**config)
+        closest = config.pop("closest", None)  # fits of earlier versions do not know it
+        posterior = cls(**config)
+        if closest is not None:
+            posterior.transform.closest[...] = closest
+        return posterior
 
     def get_build_config(self) -> dict:
         return {"shapes": self._shapes}

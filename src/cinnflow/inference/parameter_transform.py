@@ -21,7 +21,8 @@ class ParameterTransform:
         a and b    u = log(θ − a) − log(b − θ)   θ = a + (b − a) sigmoid(u)   log(b − a) − log(θ − a) − log(b − θ)
 
     Everything is in double precision; NumPy arrays and tensors both go in. No θ that `inverse` returns lies outside the
-    bounds. A θ on a bound itself is taken as one just inside.
+    bounds. A θ on a bound itself, where rounding may have put it, is taken as one just inside: as one at half the
+    distance of the closest other one, once `adapt` knows that. Any closer, and its u would be out of all proportion.
 
     Args:
         lower: lower bounds (parameters,), −inf where there is none.
@@ -46,7 +47,9 @@ class ParameterTransform:
         self._b = np.where(self._has_upper, self.upper, 1.0)
         both = self._has_lower & self._has_upper
         self._log_width = np.where(both, np.log(self._b - self._a, where=both, out=np.zeros_like(self._a)), 0.0)
-        self._closest = np.where(both, 1e-15 * (self._b - self._a), np.finfo(np.float64).tiny)
+        self._least = np.where(both, 1e-15 * (self._b - self._a), np.finfo(np.float64).tiny)
+        self.closest = np.stack([self._least, self._least])
+        """What counts as the distance from the lower and the upper bound (2, parameters) of a θ on it."""
 
     def inside(self, theta) -> tf.Tensor:
         """Whether each vector theta (..., parameters) lies within the bounds -> (...,)."""
@@ -73,11 +76,21 @@ class ParameterTransform:
                 f"{self.lower[column]:g} and {self.upper[column]:g}: mend the posterior's lower and upper, or the prior"
             )
 
+    def adapt(self, theta: np.ndarray) -> None:
+        """Learns from parameters (n, parameters) how close to their bounds they come."""
+        theta = np.asarray(theta, np.float64)
+        for side, distance in enumerate((theta - self._a, self._b - theta)):
+            closest = np.min(distance, axis=0, where=distance > self._least, initial=np.inf)
+            self.closest[side] = np.where(np.isfinite(closest), np.maximum(closest / 2, self._least), self._least)
+
     def forward(self, theta) -> tuple[tf.Tensor, tf.Tensor]:
         """θ (..., parameters) within the bounds -> u (..., parameters) and log |det du/dθ| (...,)."""
         theta = _double(theta)
-        log_above = tf.math.log(tf.where(self._has_lower, tf.maximum(theta - self._a, self._closest), 1.0))
-        log_below = tf.math.log(tf.where(self._has_upper, tf.maximum(self._b - theta, self._closest), 1.0))
+        above, below = theta - self._a, self._b - theta
+        above = tf.where(above <= self._least, self.closest[0], above)
+        below = tf.where(below <= self._least, self.closest[1], below)
+        log_above = tf.math.log(tf.where(self._has_lower, above, 1.0))
+        log_below = tf.math.log(tf.where(self._has_upper, below, 1.0))
         u = tf.where(self._has_lower | self._has_upper, log_above - log_below, theta)
         return u, tf.reduce_sum(self._log_width - log_above - log_below, axis=-1)
 
