@@ -28,10 +28,7 @@ WITHOUT_TENSORFLOW = [
     "cinnflow.cli",
     "cinnflow.plan",
     "cinnflow.report.report",
-    *(
-        f"cinnflow.steps.{name}"
-        for name in ("simulate", "import_source", "seal", "diagnose", "pairs", "predict", "predictive", "report")
-    ),
+    *(f"cinnflow.steps.{path.stem}" for path in sorted((SOURCE / "steps").glob("[a-z]*.py"))),
     *(f"cinnflow.diagnostics.{path.stem}" for path in sorted((SOURCE / "diagnostics").glob("[a-z]*.py"))),
 ]
 

@@ -17,6 +17,7 @@ from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
 from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
+from cinnflow.store.layout import Store
 from cinnflow.store.progress import duration, split_progress, time_of_files
 from cinnflow.store.usual_shape import settle_shape
 from cinnflow.store.verify import retry, take_back, verify
@@ -111,14 +112,15 @@ def _verify(plan: Plan, args: argparse.Namespace, console: Console) -> int:
     if args.repair:
         Lock(plan.folder).acquire()
     damaged = 0
-    for store in plan.stores:
+    stores = [*plan.stores, *map(Store, sorted(plan.folder.glob("observations/*/predictive-*.zarr")))]
+    for store in stores:
         for damage in verify(store, RESULTS):
             damaged += 1
             console.print(f"{damage.batch.split}, batch {damage.batch.number}: {damage.problem}", markup=False)
             if args.repair:
                 take_back(damage.batch)
     if not damaged:
-        console.print(f"{', '.join(str(store.path) for store in plan.stores)}: every chunk is as it should be")
+        console.print(f"{', '.join(str(store.path) for store in stores)}: every chunk is as it should be")
     elif args.repair:
         console.print(f"{damaged} batches taken back: the next snakemake runs them again, and nothing else")
     else:

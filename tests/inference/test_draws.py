@@ -8,6 +8,7 @@ import pytest
 import zarr
 
 from cinnflow.inference.draws import Draws, read_draws, read_fits, read_summaries, write_draws
+from cinnflow.inference.errors import DrawsError
 from cinnflow.inference.load import judged_fit
 
 
@@ -56,6 +57,15 @@ def test_a_fit_that_was_trained_anew_is_told_apart_from_the_one_that_was_judged(
     network.write_bytes(b"another")
     with pytest.warns(UserWarning, match="trained anew since: run snakemake"):
         assert judged_fit(tmp_path) == [network]
+
+
+@pytest.mark.parametrize("damaged", ["zarr.json", "draws/c/0/0/0", "truths/zarr.json"])
+def test_damaged_draws_are_told_with_what_to_do(tmp_path, damaged):
+    write_draws(tmp_path / "test.zarr", some_draws())
+    path = tmp_path / "test.zarr" / damaged
+    path.write_bytes(path.read_bytes()[:-5] + b"12345")
+    with pytest.raises(DrawsError, match=r"test.zarr is damaged .*delete it and start snakemake again"):
+        read_draws(tmp_path / "test.zarr")
 
 
 def test_draws_of_earlier_versions_name_their_fits_alone(tmp_path):

@@ -6,6 +6,7 @@ import arviz
 import numpy as np
 import pytest
 
+from cinnflow.inference.errors import DrawsError
 from cinnflow.inference.export import (
     SUMMARIES,
     draws_each,
@@ -124,3 +125,9 @@ def test_each_of_many_data_sets_has_its_rows(rng):
     )
     assert list(table["data_set"]) == [0, 0, 1, 1, 2, 2]
     assert list(table.loc[table["parameter"] == "a", "mean"]) == [0.5, 2.5, 4.5]
+
+
+def test_a_damaged_file_of_draws_is_told_with_what_to_do(tmp_path):
+    (tmp_path / "draws.nc").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+    with pytest.raises(DrawsError, match=r"draws.nc is damaged .*delete it and start snakemake again"):
+        read_first(tmp_path / "draws.nc", "posterior")

@@ -1,7 +1,9 @@
+import errno
 import json
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -301,3 +303,31 @@ def test_a_program_that_cannot_be_started_is_a_failure(tmp_path):
     (outcome,) = simulate(ExternalSimulator(["./program"], "x.csv"), tmp_path)
     assert outcome.status is Status.CRASHED
     assert "could not be started" in outcome.message
+
+
+def test_a_folder_with_braces_in_its_name(tmp_path):
+    folder = tmp_path / "{p0} and {curly}"
+    folder.mkdir()
+    program = folder / "program"
+    program.write_text('#!/bin/sh\ncp "$1" "$2"\n')
+    program.chmod(0o755)
+    (folder / "table.csv").write_text("1,2\n")
+    (outcome,) = simulate(ExternalSimulator(["./program", "table.csv", "{out}"], "x.csv"), folder)
+    assert outcome.status is Status.OK, outcome.message
+
+
+def test_a_machine_that_is_short_of_something_ends_the_batch(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("cinnflow.simulation.external.subprocess.Popen", fail)
+    with pytest.raises(OSError, match="temporarily unavailable"):
+        simulate(ExternalSimulator(["true"], "x.csv"), tmp_path)
+
+
+def test_output_that_is_read_too_slowly_is_not_the_programs_doing(tmp_path, monkeypatch):
+    monkeypatch.setattr("cinnflow.simulation.workers.READING_GRACE", 0.5)
+    simulator = ExternalSimulator(["touch", "x.csv"], "x.csv", read=lambda _: time.sleep(60))
+    (outcome,) = simulate(simulator, tmp_path, timeout=0.5)
+    assert outcome.status is Status.TIMED_OUT
+    assert "its output was not read within 0.5 s more than its time limit" in outcome.message

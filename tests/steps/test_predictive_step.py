@@ -53,7 +53,7 @@ def test_failed_simulations_leave_a_verdict_and_a_posterior(tmp_path, monkeypatc
 
     arguments = {
         "store": store.path, "split": "predictive-first", "batches": 2, "batch-size": SIMULATIONS // 2,
-        "model": tmp_path / "model.py", "options": "{}", "simulations": SIMULATIONS, "draws": tmp_path / "draws.nc",
+        "model": tmp_path / "model.py", "options": "{}", "draws": tmp_path / "draws.nc",
         "table": tmp_path / "table.csv", "figure": tmp_path / "figure.png", "prior-figure": tmp_path / "prior.png",
         "posterior": tmp_path / "posterior.nc",
     }  # fmt: skip

@@ -326,6 +326,18 @@ def test_modules_elsewhere_on_the_path_count_unless_they_are_installed(tmp_path,
     assert digests(tmp_path, text) == [one], "this package"
 
 
+@pytest.mark.parametrize("call", ["load('physics')", "load('physics.rates')", "__import__('physics')"])
+def test_modules_imported_by_a_function_count(tmp_path, call):
+    (tmp_path / "physics").mkdir()
+    (tmp_path / "physics/__init__.py").write_text("X = 1\n")
+    (tmp_path / "physics/rates.py").write_text("X = 1\n")
+    call = call.replace("load", "importlib.import_module")
+    text = f"import importlib\ndef build():\n    return {call}.X\n"
+    (one,) = digests(tmp_path, text)
+    (tmp_path / "physics/__init__.py").write_text("X = 2\n")
+    assert digests(tmp_path, text) != [one]
+
+
 @pytest.mark.parametrize("package", ["", "physics/"])
 def test_a_compiled_module_counts_by_its_bytes(tmp_path, package):
     compiled = tmp_path / f"{package}fast{EXTENSION_SUFFIXES[0]}"

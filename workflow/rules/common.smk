@@ -16,9 +16,10 @@ from cinnflow.store.batch import Batch
 from cinnflow.store.layout import Store
 from cinnflow.store.proposal import has_theta, proposal_path, theta_path
 
-# The steps run the library that stands beside the rules, in the Python that runs snakemake.
+# The steps run the library that stands beside the rules, in the Python that runs snakemake; sets of text have one order
+# in all of them.
 SRC = Path(workflow.basedir) / "src"
-STEP = f"PYTHONPATH={quote(str(SRC))}${{PYTHONPATH:+:$PYTHONPATH}} {quote(sys.executable)} -m cinnflow.steps"
+STEP = f"PYTHONHASHSEED=0 PYTHONPATH={quote(str(SRC))}${{PYTHONPATH:+:$PYTHONPATH}} {quote(sys.executable)} -m cinnflow.steps"
 # Relative, so that a project that was moved or checked out elsewhere is still up to date.
 MODULES = Path(os.path.relpath(SRC / "cinnflow/diagnostics"))
 STORES = "results/simulations"

@@ -118,7 +118,6 @@ rule predictive:
         posterior=f"{OBSERVATIONS}/{{observation}}/posterior.nc",
     params:
         code=PLAN.code("labels"),
-        simulations=PLAN.study.posterior.predictive,
     log:
         f"{PLAN.folder}/logs/predictive-{{observation}}.log",
     localrule: True
@@ -126,7 +125,7 @@ rule predictive:
         f"{{STEP}}.predictive --store {PREDICTIVE_STORE.replace('{observation}', '{wildcards.observation}')}"
         " --split predictive-{wildcards.observation} --batches {PLAN.predictive_batches}"
         " --batch-size {PLAN.predictive_batch_size} --model={MODEL:q} --options {MODEL_OPTIONS:q}"
-        " --simulations {params.simulations} --draws {input.draws:q} --table {output.table:q}"
+        " --draws {input.draws:q} --table {output.table:q}"
         " --figure {output.figure:q} --prior-figure {output.prior_figure:q} --posterior {output.posterior:q} 2> {log:q}"
 
 

@@ -3,14 +3,18 @@ diagnostic."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec
+
+from cinnflow.inference.errors import DrawsError
 
 
 @dataclass(frozen=True)
@@ -85,23 +89,37 @@ def write_draws(path: Path, draws: Draws) -> None:
 
 
 def read_draws(path: Path) -> Draws:
-    """Reads the artifact."""
-    group = zarr.open_group(path, mode="r")
-    arrays = {name: np.asarray(group[name][...]) for name in _DIMENSIONS}  # type: ignore[index]
-    attributes = {name: group.attrs[name] for name in ("names", "parameters")}
+    """Reads the artifact; errors as for `read_fits`."""
+    with _reading(path) as group:
+        arrays = {name: np.asarray(group[name][...]) for name in _DIMENSIONS}  # type: ignore[index]
+        attributes = {name: group.attrs[name] for name in ("names", "parameters")}
     return Draws(fits=read_fits(path), **attributes, **arrays)  # type: ignore[arg-type]
 
 
 def read_summaries(path: Path) -> np.ndarray:
     """What the networks have condensed each held-out data set to (simulations, entries)."""
-    return np.asarray(zarr.open_group(path, mode="r")["summaries"][...])  # type: ignore[index]
+    with _reading(path) as group:
+        return np.asarray(group["summaries"][...])  # type: ignore[index]
 
 
 def read_fits(path: Path) -> dict[str, str]:
-    """The .keras files that drew, relative to the study's results, and the SHA-256 of each, or "" of older draws."""
-    fits = zarr.open_group(path, mode="r").attrs["fits"]
+    """The .keras files that drew, relative to the study's results, and the SHA-256 of each, or "" of older draws.
+
+    Raises:
+        DrawsError: for an artifact that is damaged.
+    """
+    with _reading(path) as group:
+        fits = group.attrs["fits"]
     # Draws of earlier versions hold the names alone.
     return fits if isinstance(fits, dict) else dict.fromkeys(fits, "")  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[zarr.Group]:
+    try:
+        yield zarr.open_group(path, mode="r")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DrawsError.of(path, error) from error
 
 
 def digest_of(fit: Path) -> str:

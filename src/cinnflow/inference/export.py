@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
+
+from cinnflow.inference.errors import DrawsError
 
 FEWEST_DRAWS = 100
 """Draws that each data set gets at least, however many data sets there are."""
@@ -170,17 +173,29 @@ def read_first(path: Path, group: str) -> dict[str, np.ndarray]:
 
     Returns:
         Arrays with the draws along their first axis, where the group has draws, by name.
+
+    Raises:
+        DrawsError: for a file that is damaged.
     """
-    with xr.open_dataset(path, group=group, engine=_ENGINE) as dataset:
+    with _reading(path, group) as dataset:
         first = dataset.isel(chain=0, data_set=0, missing_dims="ignore")
         return {str(name): values.to_numpy() for name, values in first.data_vars.items()}
 
 
 def read_observed_summaries(path: Path) -> np.ndarray:
     """What the networks have condensed each observed data set to (data sets, entries); `path` as for `read_first`."""
-    with xr.open_dataset(path, group=SUMMARIES, engine=_ENGINE) as dataset:
+    with _reading(path, SUMMARIES) as dataset:
         summaries = dataset["summaries"].to_numpy()
     return np.atleast_2d(summaries)
+
+
+@contextlib.contextmanager
+def _reading(path: Path, group: str) -> Iterator[xr.Dataset]:
+    try:
+        with xr.open_dataset(path, group=group, engine=_ENGINE) as dataset:
+            yield dataset.load()
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+        raise DrawsError.of(path, error) from error
 
 
 def _create(path: Path, groups: Sequence[str]) -> None:

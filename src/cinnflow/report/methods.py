@@ -51,5 +51,5 @@ def methods(config: Mapping[str, Any], usable: Mapping[str, int]) -> str:
         f"of {inference['num_coupling_layers']} {inference['coupling']} coupling layers that sees {summary}, "
         f"{regime} (Radev et al. 2020, BayesFlow, arXiv:2003.06281). Checks use "
         f"{config['diagnostics']['draws']:,} posterior draws for each simulation held out; the posterior of an "
-        f"observation is {posterior['draws']:,} draws."
+        f"observed data set is {posterior['draws']:,} draws, of many at most {posterior['draws_in_all']:,} together."
     )

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from cinnflow.errors import PlainError
+from cinnflow.simulation.names import AXES_OF_DRAWS
 from cinnflow.simulation.numbers import unmasked
 
 Values = np.ndarray | dict[str, np.ndarray] | None
 
-_TAKEN = ("mask", "simulation", "parameter", "parameters")
+_TAKEN = ("mask", "simulation", "parameter", "parameters", *AXES_OF_DRAWS)
 """Names that arrays beside the contexts have, in a store or for the networks."""
 
 

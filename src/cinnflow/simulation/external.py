@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -27,9 +28,12 @@ from cinnflow.simulation.tables import READERS
 
 RESERVED = ("params", "seed", "out", "workdir")
 STDERR_TAIL = 2000
+MACHINE_IS_SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""Errors of starting a program that are no doing of the simulation: of processes, memory or open files."""
 # A batch runs its simulations side by side, so each gets one thread; more would also let the order of a program's
-# sums, and with it the bits of the store, depend on how many cores there are.
-ONE_THREAD = dict.fromkeys(
+# sums, and with it the bits of the store, depend on how many cores there are. So would the order of Python's sets of
+# text depend on the process.
+REPEATABLE = {"PYTHONHASHSEED": "0"} | dict.fromkeys(
     (
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
@@ -112,10 +116,15 @@ class ExternalSimulator:
         self.files = sorted(
             {*self.files, *(os.path.normpath(part) for part, path in zip(self.command, located, strict=True) if path)}
         )
-        self.command = [path or part for part, path in zip(self.command, located, strict=True)]
-        if shutil.which(self.command[0]) is None:
-            where = "no such executable file (chmod +x?)" if os.sep in self.command[0] else "not found on PATH"
-            raise FileNotFoundError(f"the program {self.command[0]!r} cannot be run: {where}")
+        program = located[0] or self.command[0]
+        if shutil.which(program) is None:
+            where = "no such executable file (chmod +x?)" if os.sep in program else "not found on PATH"
+            raise FileNotFoundError(f"the program {program!r} cannot be run: {where}")
+        # Nothing is filled in where a folder's name has braces.
+        self.command = [
+            path.replace("{", "{{").replace("}", "}}") if path else part
+            for part, path in zip(self.command, located, strict=True)
+        ]
 
     def run(
         self, theta: np.ndarray, seed: int, workdir: Path, timeout: float | None, reaper: Reaper, context: Context
@@ -136,7 +145,7 @@ class ExternalSimulator:
                 process = subprocess.Popen(
                     command,
                     cwd=run,
-                    env={**os.environ, **ONE_THREAD},
+                    env={**os.environ, **REPEATABLE},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stderr,
@@ -144,6 +153,8 @@ class ExternalSimulator:
                     preexec_fn=reaper.watch,
                 )
             except OSError as error:
+                if error.errno in MACHINE_IS_SHORT:
+                    raise
                 return Outcome(Status.CRASHED, message=f"{command[0]} could not be started: {error}")
             code = _wait(process, timeout)
             reaper.forget(process.pid)

@@ -16,6 +16,7 @@ import numpy as np
 
 from cinnflow.errors import PlainError
 from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.simulation.names import checked_name
 
 _PREFIX = "cinnflow_model_"
 
@@ -89,6 +90,10 @@ class Model:
             raise ModelError(f"{where} calls a quantity {taken[0]}, as a parameter is called: give it another name")
         found = {}
         for name, value in derived.items():
+            try:
+                checked_name(name)
+            except ValueError as error:
+                raise ModelError(f"{where} calls a quantity {name!r}; {str(error).partition(': ')[2]}") from error
             try:
                 found[name] = np.broadcast_to(np.asarray(value, float), theta.shape[:-1])
             except (TypeError, ValueError) as error:

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cinnflow.simulation.names import checked_name
 from cinnflow.simulation.numbers import numbers
 from cinnflow.simulation.padding import MaxLength, check_mask, common_length
-
-LONGEST_NAME = 64
 
 
 class Status(enum.IntEnum):
@@ -79,6 +78,7 @@ def outcome_of(output: object, seconds: float, max_length: MaxLength = None) -> 
     named = output if isinstance(output, Mapping) else {"x": output}
     try:
         data = {checked_name(str(name)): _numbers(str(name), value) for name, value in named.items()}
+        _check_axes(data)
         common_length(data, max_length)
         check_mask(data)
     except ValueError as error:
@@ -91,19 +91,11 @@ def outcome_of(output: object, seconds: float, max_length: MaxLength = None) -> 
     return Outcome(Status.OK, data=data, seconds=seconds)
 
 
-def checked_name(name: str) -> str:
-    """The name of an array of data, where it can be that of a folder of the store.
-
-    Raises:
-        ValueError: where it cannot.
-    """
-    taken = name.startswith((".", "__")) or name in ("zarr.json", "simulation", "parameter")
-    if not name or taken or "/" in name or not name.isprintable() or len(name) > LONGEST_NAME:
-        raise ValueError(
-            f"output name {name[:LONGEST_NAME]!r}: takes 1 to {LONGEST_NAME} printable characters without '/', not "
-            "'.' or '__' first, other than zarr.json, simulation and parameter"
-        )
-    return name
+def _check_axes(data: Mapping[str, np.ndarray]) -> None:
+    for name, array in data.items():
+        taken = [axis for axis in (f"{name}_{number}" for number in range(array.ndim)) if axis in data]
+        if taken:
+            raise ValueError(f"output name {taken[0]!r}: an axis of {name!r} is called so, rename one of them")
 
 
 def _numbers(name: str, value: object) -> np.ndarray:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from cinnflow.arguments import functions
 from cinnflow.errors import PlainError
 from cinnflow.simulation.context import Context, ContextGenerator
+from cinnflow.simulation.names import AXES_OF_DRAWS
 from cinnflow.simulation.numbers import unmasked
 
 
@@ -128,11 +129,13 @@ def checked_support(names: Sequence[str], lower: ArrayLike, upper: ArrayLike) ->
     """Lower and upper bounds (parameters,) of named parameters, given one each or one for all.
 
     Raises:
-        PriorError: when bounds and names disagree in number, bounds cross, or a name is no identifier.
+        PriorError: when bounds and names disagree in number, bounds cross, or a name is no identifier or is taken.
     """
     for name in names:
         if not name.isidentifier():
             raise PriorError(f"parameter name {name!r}: takes letters, digits and '_', not a digit first")
+        if name in AXES_OF_DRAWS:
+            raise PriorError(f"parameter name {name!r}: an axis of the posterior's draws is called so, take another")
     if len(set(names)) != len(names):
         raise PriorError(f"parameter names must differ from each other, got {names}")
     try:

@@ -109,7 +109,8 @@ class Simulator:
             output = _first(output) if self.batched else output
         except Exception as error:  # whatever a user's function raises is a failure of that one simulation
             # The first frame is this method's own.
-            trace = "".join(traceback.format_tb(error.__traceback__)[1:])[-MESSAGE_LENGTH:]
+            lines = "".join(traceback.format_tb(error.__traceback__)[1:]).splitlines()
+            trace = "\n".join(line for line in lines if line.strip(" ~^"))[-MESSAGE_LENGTH:]
             message = f"{type(error).__name__}: {error}\n{trace}".rstrip()
             return Outcome(Status.CRASHED, seconds=time.perf_counter() - start, message=message)
         return outcome_of(output, time.perf_counter() - start, self.max_length)

@@ -24,6 +24,7 @@ from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.simulation.outcome import Outcome, Status, signal_name
 from cinnflow.simulation.reaper import Reaper
 from cinnflow.simulation.seeds import seed_global_generators
+from cinnflow.simulation.working_folder import make_folder, remove_folder
 
 RETRIED = (Status.CRASHED, Status.TIMED_OUT)
 READING_GRACE = 30.0
@@ -173,9 +174,7 @@ class _Worker:
     def start(self, task: Task, attempt: int = 1) -> None:
         """Starts a simulation in a fresh folder."""
         self.task, self.attempt = task, attempt
-        self._workdir = self._scratch / f"simulation-{task.index}"
-        shutil.rmtree(self._workdir, ignore_errors=True)
-        self._workdir.mkdir()
+        self._workdir = make_folder(self._scratch / f"simulation-{task.index}")
         self._errors.write_bytes(b"")
         self._started = time.monotonic()
         grace = READING_GRACE if self._simulator.isolated else 0.0
@@ -198,6 +197,8 @@ class _Worker:
             code = self._end()
             if code is None:
                 message = f"ended after its time limit of {self._limits.timeout:g} s"
+                if self._simulator.isolated:  # which has ended its program by itself
+                    message = f"its output was not read within {READING_GRACE:g} s more than its time limit"
                 outcome = Outcome(Status.TIMED_OUT, {}, seconds, exit_code=-signal.SIGKILL, message=message)
             else:
                 by = f"by {signal_name(-code)}" if code < 0 else f"with exit code {code}"
@@ -213,7 +214,7 @@ class _Worker:
             outcome = replace(outcome, message=message)
             if self._limits.keep_failed:
                 self._keep()
-        shutil.rmtree(self._workdir, ignore_errors=True)
+        remove_folder(self._workdir)
         return self.task, outcome
 
     def _received(self) -> Outcome | None:
@@ -231,7 +232,7 @@ class _Worker:
         self._failed.mkdir(parents=True, exist_ok=True)
         kept = self._failed / f"{self._workdir.name}-attempt-{self.attempt}"
         with alone_in(self._failed):
-            shutil.rmtree(kept, ignore_errors=True)
+            remove_folder(kept)
             if len(list(self._failed.iterdir())) < self._limits.keep_failed:
                 shutil.move(self._workdir, kept)
 

@@ -15,7 +15,7 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import Store, place
+from cinnflow.store.layout import Store, StoreError, place
 
 
 def main() -> None:
@@ -27,7 +27,6 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--model", required=True, help="the model file")
     parser.add_argument("--options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
-    parser.add_argument("--simulations", type=int, required=True, help="predictive simulations that are wanted")
     parser.add_argument("--draws", type=Path, required=True, help="the observation's draws.nc")
     parser.add_argument("--table", type=Path, required=True, help="the CSV to write")
     parser.add_argument("--figure", type=Path, required=True, help="the PNG to write")
@@ -39,9 +38,16 @@ def main() -> None:
 def _check(args: argparse.Namespace) -> None:
     store = Store(args.store)
     description = read_description(store)
-    batches = [
-        decode_batch(Batch(store, args.split, number, args.batch_size), description) for number in range(args.batches)
-    ]
+    try:
+        batches = [
+            decode_batch(Batch(store, args.split, number, args.batch_size), description)
+            for number in range(args.batches)
+        ]
+    except StoreError as error:
+        raise StoreError(
+            f"{error}. `cinnflow verify --repair`, for this study, takes that batch back, and the next snakemake runs "
+            "it again"
+        ) from error
     ok = np.concatenate([batch["status"] for batch in batches]) == Status.OK
     observed, prior = (read_first(args.draws, group) for group in ("observed_data", "prior_predictive"))
     if not ok.all():

@@ -34,13 +34,24 @@ def _seal(args: argparse.Namespace) -> None:
     say(f"{args.split}: sealed, {manifest.counts['ok']} of {manifest.simulations} simulations succeeded")
 
 
+def _entries(path: Path) -> dict[str, object]:
+    """What the seals of the other splits have recorded; nothing where that is damaged: no result depends on it."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        say(f"{path} was damaged ({error}), and is begun anew")
+        return {}
+
+
 def _record(path: Path, split: str, entry: dict[str, object]) -> None:
     """Sets a split's entry of provenance.json, which the seals of all splits share."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        entries = json.loads(path.read_text()) if path.exists() else {}
+        entries = _entries(path)
         content = json.dumps({**entries, split: entry}, indent=1, sort_keys=True) + "\n"
         place(path, content.encode(), path.with_suffix(".temporary"))
     finally:

@@ -17,6 +17,7 @@ from cinnflow.simulation.outcome import Outcome, Status
 from cinnflow.simulation.padding import common_length, pad, varying
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits, Task, run_all
+from cinnflow.simulation.working_folder import remove_folder
 from cinnflow.store.chunks import decode, encode
 from cinnflow.store.declared_files import DeclaredFiles
 from cinnflow.store.description import Description, read_description, write_description
@@ -116,7 +117,7 @@ def run_batch(
                 entries = _complete(batch, model, limits, inputs, given, journal, files, progress)
                 _commit(batch, model, entries, fingerprint)
         finally:
-            shutil.rmtree(batch.scratch / "work", ignore_errors=True)
+            remove_folder(batch.scratch / "work")
         empty_scratch(batch, journal)
     remove_scratch(batch)
 

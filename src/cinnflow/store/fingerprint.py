@@ -249,8 +249,21 @@ def _local_modules(imports: list[ast.Import | ast.ImportFrom], places: list[Path
 
 
 def _imports(*nodes: ast.AST) -> list[ast.Import | ast.ImportFrom]:
+    """Imports anywhere within these nodes, those by a function that is given the module's name among them."""
     found = [child for node in nodes for child in ast.walk(node)]
-    return [node for node in found if isinstance(node, ast.Import | ast.ImportFrom)]
+    by_function = [
+        ast.Import([ast.alias(argument.value)])
+        for node in found
+        if isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__")
+        for argument in node.args[:1]
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
+    return [*(node for node in found if isinstance(node, ast.Import | ast.ImportFrom)), *by_function]
+
+
+def _called(call: ast.Call) -> str:
+    """The last name of what is called."""
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
 def _imported_files(node: ast.Import | ast.ImportFrom, base: Path, places: list[Path]) -> list[Path]:

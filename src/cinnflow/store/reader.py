@@ -15,6 +15,9 @@ from cinnflow.store.description import Description, read_description
 from cinnflow.store.layout import LENGTH, SEED, STATUS, Store, StoreError
 from cinnflow.store.manifest import Manifest, check_digests
 
+GONE = "`cinnflow verify --repair` takes back what it needs of it, and the next snakemake makes that"
+"""What to do about a store that does not say what it holds."""
+
 
 @dataclass(frozen=True)
 class Simulations:
@@ -111,7 +114,7 @@ def read_simulations(folder: Path, manifests: Sequence[Manifest]) -> Simulations
     store = Store(folder / f"{manifests[0].store}.zarr")
     description = read_description(store)
     if description is None:
-        raise StoreError(f"there is no store {store.path}: start snakemake again, which makes it")
+        raise StoreError(f"there is no store {store.path}: {GONE}")
     specs = [spec.name for spec in description.trained if spec not in (SEED, STATUS)]
     parts: dict[str, list[np.ndarray]] = {name: [] for name in specs}
     for manifest in manifests:
@@ -145,7 +148,7 @@ def read_failures(folder: Path, manifest: Manifest) -> Failures:
     store = Store(folder / f"{manifest.store}.zarr")
     description = read_description(store)
     if description is None:
-        raise StoreError(f"there is no store {store.path}: start snakemake again, which makes it")
+        raise StoreError(f"there is no store {store.path}: {GONE}")
     group = zarr.open_group(store.path / manifest.split, mode="r")
     return Failures(description.parameters, _read(group, "theta", manifest), _read(group, "status", manifest))
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.errors import PlainError
-from cinnflow.simulation.outcome import checked_name
+from cinnflow.simulation.names import checked_name
 from cinnflow.simulation.prior import Prior, PriorError, checked_support
 from cinnflow.store.archive import FORMATS, Archive, Rows
 

@@ -13,7 +13,7 @@ from cinnflow.store.chunks import checksum, decode_numbers
 from cinnflow.store.description import read_description
 from cinnflow.store.layout import CHECKSUM_BYTES, SEED, STATUS, ArraySpec, Store, StoreError, theta_spec
 from cinnflow.store.manifest import Manifest, changed_chunk
-from cinnflow.store.reader import Simulations, simulations_of
+from cinnflow.store.reader import GONE, Simulations, simulations_of
 
 
 class StoredSimulations:
@@ -38,7 +38,7 @@ class StoredSimulations:
         store = Store(folder / f"{manifests[0].store}.zarr")
         description = read_description(store)
         if description is None:
-            raise StoreError(f"there is no store {store.path}: start snakemake again, which makes it")
+            raise StoreError(f"there is no store {store.path}: {GONE}")
         self.names = description.parameters
         self.lower, self.upper = description.bounds
         self._description = description
