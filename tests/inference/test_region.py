@@ -8,6 +8,7 @@ from posteriors import posterior, simulations
 from scipy import stats
 
 from cinnflow.inference.ensemble import Ensemble
+from cinnflow.inference.errors import PosteriorFileError
 from cinnflow.inference.region import LEAST_SHARE, LEFT_OUT, Region
 
 
@@ -72,6 +73,20 @@ def test_a_saved_region_is_the_same(tmp_path):
     assert loaded.observed.keys() == observed.keys()
     again = Region.load(tmp_path / "region", None)
     np.testing.assert_array_equal(again.inside(theta), region.inside(theta))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", None])
+def test_a_damaged_region_is_told_with_what_to_do(tmp_path, content):
+    theta, data = simulations()
+    made = posterior("none")
+    made.save(tmp_path / "network.keras")
+    Region.around(Ensemble([made]), {name: array[:1] for name, array in data.items()}, theta, seed=1).save(
+        tmp_path / "region", [tmp_path / "network.keras"]
+    )
+    path = tmp_path / "region" / "region.npz"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(PosteriorFileError, match=r"region is damaged .*put it back"):
+        Region.load(tmp_path / "region", None)
 
 
 @pytest.mark.parametrize("kind", ["deep_set", "none"])

@@ -137,6 +137,7 @@ def test_each_simulation_computes_with_one_thread(tmp_path, monkeypatch, threads
     environment = report(tmp_path, threads=threads)["environment"]
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OWN")
     assert [environment[name] for name in names] == ["1", "1", "1", "1", "kept"]
+    assert environment["PYTHONHASHSEED"] == "0"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ def test_numbers_are_ok_where_all_are_finite(array):
 @pytest.mark.parametrize(
     "value",
     [None, {}, [], "text", [[1], [1, 2]], {"a": {"b": 1}}, object(), np.array([1j]), np.array(["1978-01-22"], "M8[D]"),
-     10**400, {"a/b": 1}, {"": 1}, {"..": 1}, {"zarr.json": 1}, {"simulation": 1}, {"a" * 300: 1}, {"a\n": 1}],
+     10**400, {"a/b": 1}, {"": 1}, {"..": 1}, {"zarr.json": 1}, {"simulation": 1}, {"chain": 1}, {"data_set": 1},
+     {"x": [1, 2], "x_0": 1}, {"a" * 300: 1}, {"a\n": 1}],
 )  # fmt: skip
 def test_anything_else_is_unreadable(value):
     outcome = outcome_of(value, 0.0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -287,6 +289,32 @@ def test_a_result_is_deleted(study: Workflow) -> None:
     assert study.plan() == {"sbc": 1, "report": 1}
     (study.results / "fit/round-1/member-0/network.keras").unlink()
     assert study.plan() == AFTER_TRAINING + Counter(train=1)
+
+
+def test_sets_of_text_have_one_order_in_all_jobs(fresh: Workflow) -> None:
+    names = "{'fox', 'hare', 'lynx', 'owl', 'vole', 'wolf'}"
+    fresh.edit(
+        fresh.model, "return {", f"noise = dict(zip({names}, rng.normal(size=6)))\n    return {{'y': noise['fox'], "
+    )
+    found = []
+    for seed in ("1", "2"):
+        fresh.succeed("results/small/manifest/test.json", PYTHONHASHSEED=seed)
+        (store,) = fresh.stores
+        found.append([(store / f"test/data/y/c/{number}").read_bytes() for number in range(2)])
+        shutil.rmtree(fresh.folder / "results")
+    assert found[0] == found[1]
+
+
+def test_predictive_simulations_are_verified_and_repaired(study: Workflow) -> None:
+    (chunk,) = (study.results / "observations/first").glob("predictive-*.zarr/*/data/x/c/0/0")
+    chunk.write_bytes(chunk.read_bytes()[:-4])
+    table = study.results / "observations/first/predictive.csv"
+    table.unlink()
+    assert "cinnflow verify --repair" in study.run(str(table.relative_to(study.folder))).output
+    command = [sys.executable, "-m", "cinnflow.cli", "verify", "--repair"]
+    environment = {**os.environ, "PYTHONPATH": str(study.source.parent)}
+    subprocess.run(command, cwd=study.folder, env=environment, check=True)
+    assert study.plan() == {"predict": 1, "predictive": 1, "report": 1}
 
 
 def test_a_batch_that_comes_out_differently_makes_what_follows_stale(study: Workflow) -> None:

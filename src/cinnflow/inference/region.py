@@ -7,7 +7,9 @@ Reference:
 
 from __future__ import annotations
 
+import os
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.inference.ensemble import Ensemble
+from cinnflow.inference.errors import PosteriorFileError
 from cinnflow.inference.load import load_members
 
 LEFT_OUT = 1e-4
@@ -92,16 +95,25 @@ class Region:
             shutil.copyfile(fit, folder / f"member-{number}.keras")
         data = {f"data/{name}": array for name, array in self.observed.items()}
         np.savez(folder / _ARRAYS, thresholds=self.thresholds, **data)
+        for path in folder.iterdir():  # to disk: simulations come to depend on them
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
     @classmethod
     def load(cls, folder: Path, wider: Region | None) -> Region:
         """The region that `save` wrote.
 
         Raises:
-            PosteriorFileError: for a file that holds no posterior that can be read.
+            PosteriorFileError: for a file that cannot be read.
         """
         members = len(list(folder.glob("member-*.keras")))
-        posterior = load_members([folder / f"member-{number}.keras" for number in range(members)])
-        with np.load(folder / _ARRAYS) as arrays:
-            observed = {name.removeprefix("data/"): arrays[name] for name in arrays if name != "thresholds"}
-            return cls(posterior, observed, arrays["thresholds"], wider)
+        try:
+            posterior = load_members([folder / f"member-{number}.keras" for number in range(members)])
+            with np.load(folder / _ARRAYS) as arrays:
+                observed = {name.removeprefix("data/"): arrays[name] for name in arrays if name != "thresholds"}
+                return cls(posterior, observed, arrays["thresholds"], wider)
+        except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
+            raise PosteriorFileError(
+                f"{folder} is damaged ({error}): put it back from a copy; without one, delete it with the store beside "
+                "it, and start snakemake again, which simulates that round anew"
+            ) from error

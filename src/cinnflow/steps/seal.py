@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
-import os
 from pathlib import Path
 
+from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.steps.common import run_step, say
 from cinnflow.store.layout import Store, place
 from cinnflow.store.seal import provenance, seal
@@ -48,14 +47,9 @@ def _entries(path: Path) -> dict[str, object]:
 def _record(path: Path, split: str, entry: dict[str, object]) -> None:
     """Sets a split's entry of provenance.json, which the seals of all splits share."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        entries = _entries(path)
-        content = json.dumps({**entries, split: entry}, indent=1, sort_keys=True) + "\n"
+    with alone_in(path.parent):
+        content = json.dumps({**_entries(path), split: entry}, indent=1, sort_keys=True) + "\n"
         place(path, content.encode(), path.with_suffix(".temporary"))
-    finally:
-        os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 
 from cinnflow.imports import quick_imports
 from cinnflow.inference.observation import check_truncated_around
-from cinnflow.simulation.folder_lock import alone_in
+from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.steps.common import run_step, say
 from cinnflow.steps.infer import read_observed
 from cinnflow.steps.simulate import load_unedited
@@ -68,7 +68,9 @@ def _truncate(args: argparse.Namespace) -> None:
     share = float(np.mean(region.inside(prior_draws)))
     folder, path = proposal_folder(store), proposal_path(store)
     folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder):
+    lock = folder / "lock"
+    lock.touch()
+    with alone_with(lock):
         if not path.exists():  # another study with this store may have been first, and holds for both
             region.save(folder, args.fits)
             proposal = Proposal(args.prior, args.wider or None, args.fingerprint)
