@@ -36,6 +36,7 @@ def test_names_and_bounds_have_defaults():
     [
         ({"names": ["a b", "c"]}, "parameter name 'a b'"),
         ({"names": ["a", "a"]}, "differ"),
+        ({"names": ["a", "draw"]}, "parameter name 'draw': an axis of the posterior's draws"),
         ({"names": "ab"}, "takes a list of names, got 'ab'"),
         ({"names": ["a", "b"], "lower": [1, 2, 3]}, "one for all"),
         ({"names": ["a", "b"], "lower": [0, 5], "upper": 5}, "above the upper one for b"),
