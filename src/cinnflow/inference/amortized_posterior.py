@@ -260,9 +260,10 @@ class AmortizedPosterior(keras.Layer):
             condition = self._condition_of(rows_of(configured, part))
             for first in range(0, each.shape[1], ROWS_AT_ONCE):
                 block = slice(first, first + ROWS_AT_ONCE)
-                log_prob[part, block] = self._density(each[part, block], condition)
-        inside = self.transform.inside(theta) & ~np.isinf(theta).any(axis=-1)
-        return np.where(inside, log_prob.reshape(theta.shape[:-1]), -np.inf)
+                values = each[part, block]
+                inside = self.transform.inside(values) & ~np.isinf(values).any(axis=-1)
+                log_prob[part, block] = np.where(inside, self._density(values, condition), -np.inf)
+        return log_prob.reshape(theta.shape[:-1])
 
     log_posterior = log_prob
 

@@ -57,16 +57,17 @@ class InputScale(keras.Layer):
             rows = rows[np.asarray(present, bool).reshape(-1)]
         if not len(rows):
             raise ValueError("none of the data sets that training would start from has any element: mend the simulator")
-        for channel, magnitudes in enumerate(np.abs(rows).T):
-            nonzero = magnitudes[magnitudes > 0]
-            median, high = np.quantile(nonzero, [0.5, 0.99]) if len(nonzero) else (1.0, 1.0)
-            # Magnitudes near the smallest numbers there are would make the ratio overflow.
-            self.typical[channel].assign(max(median, _SMALLEST))
-            self.heavy[channel].assign(float(high > _HEAVY * median))
+        quantiles = [
+            np.quantile(nonzero, [0.5, 0.99]) if len(nonzero) else (1.0, 1.0)
+            for nonzero in (magnitudes[magnitudes > 0] for magnitudes in np.abs(rows).T)
+        ]
+        median, high = np.transpose(quantiles)
+        # Magnitudes near the smallest numbers there are would make the ratio overflow.
+        self.typical.assign(np.maximum(median, _SMALLEST))
         self.linear.adapt(rows)
-        low, high = middle(rows)
-        squeezed = (self.linear.sd.numpy() > high - low) & (high > low)
-        self.heavy.assign(np.where(squeezed, 1.0, self.heavy.numpy()))
+        lowest, highest = middle(rows)
+        squeezed = (self.linear.sd.numpy() > highest - lowest) & (highest > lowest)
+        self.heavy.assign((high > _HEAVY * median) | squeezed)
         self.logarithmic.adapt(np.arcsinh(rows / self.typical.numpy()))
 
     def call(self, x):
