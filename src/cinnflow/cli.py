@@ -13,9 +13,9 @@ from rich.table import Table
 from cinnflow.check import check
 from cinnflow.config import read_raw
 from cinnflow.errors import PlainError, in_one_line
+from cinnflow.lock import Lock, Locked
 from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
-from cinnflow.steps.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.layout import Store
 from cinnflow.store.progress import duration, split_progress, time_of_files

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cinnflow.steps.derived import finite_everywhere
+from cinnflow.steps.shared.derived import finite_everywhere
 
 
 def test_what_is_not_finite_everywhere_is_left_out_and_said(capsys, caplog):

@@ -11,7 +11,7 @@ from snakemake.settings.enums import RerunTrigger
 from cinnflow.config import read_raw
 from cinnflow.errors import PlainError
 from cinnflow.plan import Plan
-from cinnflow.steps.lock import Lock, Locked
+from cinnflow.lock import Lock, Locked
 from cinnflow.store.batch import Batch
 from cinnflow.store.layout import Store
 from cinnflow.store.proposal import has_theta, proposal_path, theta_path

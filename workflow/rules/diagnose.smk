@@ -55,7 +55,7 @@ rule sufficiency:
     group:
         "diagnostics"
     shell:
-        "{STEP}.diagnose sufficiency --draws $(dirname {input.draws:q}) --stores {STORES} --manifests {input.manifest:q}"
+        "{STEP}.diagnose sufficiency --draws $(dirname {input.draws:q}) --stores {STORES} --data {input.manifest:q}"
         " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 

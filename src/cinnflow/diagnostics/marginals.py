@@ -87,8 +87,8 @@ def fractional_ranks(draws: np.ndarray, truths: np.ndarray, rng: np.random.Gener
     return (below + (ties + 1) * rng.uniform(size=len(truths))) / (draws.shape[1] + 1)
 
 
-def finite_data_sets(draws: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Draws and true values of the data sets where all parameters are finite, and how many others there are.
+def finite_data_sets(draws: np.ndarray, truths: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Which data sets (data sets,) are finite in all parameters: draws and true values.
 
     Args:
         draws: posterior draws (data sets, draws, parameters).
@@ -104,4 +104,4 @@ def finite_data_sets(draws: np.ndarray, truths: np.ndarray, names: Sequence[str]
         raise ValueError(
             f"{usable.sum()} data sets of {len(truths)} are finite in every parameter; it takes two at least"
         )
-    return (draws, truths, 0) if usable.all() else (draws[usable], truths[usable], int(np.sum(~usable)))
+    return usable

@@ -56,7 +56,8 @@ def compute(
         )
         for marginal in marginals(draws, truths, names)
     ]
-    whole, values, left_out = finite_data_sets(draws, truths, names)
+    usable = finite_data_sets(draws, truths, names)
+    whole, values, left_out = draws[usable], truths[usable], int(np.sum(~usable))
     scale = values.std(axis=0, ddof=1)
     scale[scale == 0] = 1.0
     whole, values = whole / scale, values / scale

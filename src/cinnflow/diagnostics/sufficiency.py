@@ -57,10 +57,10 @@ def compute(
     """
     if data.ndim != 2 or len(data) != len(truths):
         raise ValueError(f"data take the shape ({len(truths)}, entries), got {data.shape}")
-    usable = np.isfinite(truths).all(axis=1) & np.isfinite(draws).all(axis=(1, 2))
-    draws, truths, left_out = finite_data_sets(draws, truths, names)
-    chosen = _spread_out(len(truths), _MOST_DATA_SETS)
-    draws, truths, data = draws[chosen], truths[chosen], data[usable][chosen]
+    finite = np.flatnonzero(finite_data_sets(draws, truths, names))
+    chosen = finite[_spread_out(len(finite), _MOST_DATA_SETS)]
+    left_out = len(truths) - len(finite)
+    draws, truths, data = draws[chosen], truths[chosen], data[chosen]
     scores, count = _normal_scores(truths), len(truths)
     regression = np.full_like(scores, np.nan)
     if count >= _FEWEST:

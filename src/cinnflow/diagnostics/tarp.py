@@ -50,7 +50,8 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
     Raises:
         ValueError: when the shapes contradict each other, or fewer than two data sets are finite.
     """
-    draws, truths, left_out = finite_data_sets(draws, truths, names)
+    usable = finite_data_sets(draws, truths, names)
+    draws, truths, left_out = draws[usable], truths[usable], int(np.sum(~usable))
     scale = truths.std(axis=0, ddof=1)
     scale[scale == 0] = 1.0
     draws, truths = draws / scale, truths / scale

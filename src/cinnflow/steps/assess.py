@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cinnflow.steps.common import run_step, say
+from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.layout import place
 
 

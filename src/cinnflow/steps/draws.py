@@ -12,8 +12,8 @@ from cinnflow.imports import quick_imports
 from cinnflow.inference.draws import Draws, digest_of, write_draws
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.seeds import posterior_seed
-from cinnflow.steps.common import run_step, say
-from cinnflow.steps.derived import finite_everywhere
+from cinnflow.steps.shared.derived import finite_everywhere
+from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import read_simulations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.outcome import Status
-from cinnflow.steps.common import run_step, say
+from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.fingerprint import digest_of, source_fingerprint
 from cinnflow.store.imported import import_source
 from cinnflow.store.layout import Store

@@ -10,12 +10,12 @@ import numpy as np
 
 from cinnflow.imports import quick_imports
 from cinnflow.inference.export import draws_each, posterior_table, write_draws
-from cinnflow.inference.observation import read_observation
-from cinnflow.simulation.model_file import Model, load_model
+from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.padding import MASK
 from cinnflow.simulation.seeds import posterior_seed
-from cinnflow.steps.common import run_step, say
-from cinnflow.steps.derived import finite_everywhere
+from cinnflow.steps.shared.derived import finite_everywhere
+from cinnflow.steps.shared.observed import read_observed
+from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.layout import place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import Simulations, read_simulations
@@ -86,17 +86,6 @@ def _infer(args: argparse.Namespace) -> None:
     write_draws(args.out, draws | derived, prior | derived_prior, (rows, simulated), data, summaries, about, contexts)
     place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
     say(f"{args.observation}: posterior of {data_sets} data sets, {draws_of_each} draws each")
-
-
-def read_observed(path: Path, simulations: Simulations, model: Model) -> dict[str, np.ndarray]:
-    """Observed data, arranged as a model's simulations are; errors as for `read_observation`."""
-    return read_observation(
-        path,
-        simulations.shapes,
-        model.read_observation,
-        padded=simulations.padded,
-        lengths=simulations.length_contexts,
-    )
 
 
 def _as_long(simulations: Simulations, length: int | None) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cinnflow.diagnostics import misspecification, style
 from cinnflow.inference.draws import read_summaries
 from cinnflow.inference.export import read_observed_summaries
-from cinnflow.steps.common import run_step
+from cinnflow.steps.shared.running import run_step
 from cinnflow.store.layout import place
 
 

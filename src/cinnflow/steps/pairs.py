@@ -9,7 +9,7 @@ import numpy as np
 
 from cinnflow.diagnostics import pairs, style
 from cinnflow.inference.export import read_first
-from cinnflow.steps.common import run_step
+from cinnflow.steps.shared.running import run_step
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cinnflow.inference.export import write_inference_data
 from cinnflow.simulation.model_file import load_model
-from cinnflow.steps.common import run_step
+from cinnflow.steps.shared.running import run_step
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from cinnflow.inference.export import predictive_rows, read_first
 from cinnflow.simulation.workers import Limits
-from cinnflow.steps.common import run_step, say
-from cinnflow.steps.simulate import add_simulation_arguments, load_unedited
+from cinnflow.steps.shared.running import run_step, say
+from cinnflow.steps.shared.unedited import add_simulation_arguments, load_unedited
 from cinnflow.store.batch import Batch, run_batch
 from cinnflow.store.layout import Store
 

@@ -12,7 +12,7 @@ from cinnflow.diagnostics import predictive, style
 from cinnflow.inference.export import is_repeated, predictive_rows, read_first, write_inference_data
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.outcome import Status
-from cinnflow.steps.common import run_step, say
+from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.batch import Batch, decode_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.layout import Store, StoreError, place

@@ -13,9 +13,9 @@ import numpy as np
 from cinnflow.imports import quick_imports
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.truncated_prior import draw_truncated
-from cinnflow.steps.common import run_step, say
-from cinnflow.steps.simulate import load_unedited
-from cinnflow.steps.truncate import read_region
+from cinnflow.steps.shared.region import read_region
+from cinnflow.steps.shared.running import run_step, say
+from cinnflow.steps.shared.unedited import load_unedited
 from cinnflow.store.layout import Store, place
 from cinnflow.store.proposal import theta_path
 

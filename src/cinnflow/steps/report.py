@@ -16,7 +16,7 @@ from cinnflow.diagnostics.table_file import read_table
 from cinnflow.plan import Plan
 from cinnflow.report.content import Content, Observation, Published
 from cinnflow.report.report import build
-from cinnflow.steps.common import run_step, say
+from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.layout import place
 
 log = logging.getLogger(__name__)

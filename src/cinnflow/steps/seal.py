@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from cinnflow.simulation.folder_lock import alone_in
-from cinnflow.steps.common import run_step, say
+from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.layout import Store, place
 from cinnflow.store.seal import provenance, seal
 

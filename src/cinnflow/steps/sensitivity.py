@@ -11,7 +11,7 @@ import numpy as np
 from cinnflow.diagnostics import sensitivity, style
 from cinnflow.inference.export import read_first
 from cinnflow.simulation.model_file import ModelError, load_model
-from cinnflow.steps.common import run_step
+from cinnflow.steps.shared.running import run_step
 from cinnflow.store.layout import place
 
 

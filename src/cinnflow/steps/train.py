@@ -20,9 +20,9 @@ from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.model_file import import_model
 from cinnflow.simulation.parameter_faults import PRIOR_DRAWS, parameter_faults
-from cinnflow.steps.common import run_step, say
-from cinnflow.steps.simulate import load_unedited
-from cinnflow.steps.truncate import read_region
+from cinnflow.steps.shared.region import read_region
+from cinnflow.steps.shared.running import run_step, say
+from cinnflow.steps.shared.unedited import load_unedited
 from cinnflow.store.layout import Store, place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.progress import duration

@@ -5,23 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cinnflow.imports import quick_imports
 from cinnflow.inference.observation import check_truncated_around
 from cinnflow.simulation.folder_lock import alone_with
-from cinnflow.steps.common import run_step, say
-from cinnflow.steps.infer import read_observed
-from cinnflow.steps.simulate import load_unedited
+from cinnflow.steps.shared.observed import read_observed
+from cinnflow.steps.shared.region import read_region
+from cinnflow.steps.shared.running import run_step, say
+from cinnflow.steps.shared.unedited import load_unedited
 from cinnflow.store.layout import Store, StoreError, place
 from cinnflow.store.manifest import read_manifest
-from cinnflow.store.proposal import Proposal, proposal_folder, proposal_path, read_proposal
+from cinnflow.store.proposal import Proposal, proposal_folder, proposal_path
 from cinnflow.store.reader import read_simulations
-
-if TYPE_CHECKING:
-    from cinnflow.inference.region import Region
 
 PRIOR_DRAWS = 200_000
 
@@ -76,21 +73,6 @@ def _truncate(args: argparse.Namespace) -> None:
             proposal = Proposal(args.prior, args.wider or None, args.fingerprint)
             place(path, proposal.text().encode(), path.with_suffix(".temporary"))
     say(f"truncated to {args.observation}: {share:.2g} of the prior is left to simulate")
-
-
-def read_region(store: Store) -> Region | None:
-    """The region that a store's simulations come from; None for the whole prior.
-
-    Raises:
-        StoreError, PosteriorFileError: when one of its files is damaged.
-    """
-    from cinnflow.inference.region import Region
-
-    proposal = read_proposal(store)
-    if proposal is None:
-        return None
-    wider = read_region(Store(store.path.with_name(f"{proposal.wider}.zarr"))) if proposal.wider else None
-    return Region.load(proposal_folder(store), wider)
 
 
 if __name__ == "__main__":

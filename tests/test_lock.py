@@ -2,7 +2,7 @@
 
 import pytest
 
-from cinnflow.steps.lock import Lock, Locked
+from cinnflow.lock import Lock, Locked
 
 
 def test_results_that_cannot_be_written_are_told(tmp_path):

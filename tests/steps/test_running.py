@@ -12,7 +12,7 @@ def ended(tmp_path, code):
     """What a step that runs some code of a user says, and its log."""
     (tmp_path / "model.py").write_text(f"def draw():\n    {code}\n")
     script = (
-        "import sys; sys.path.insert(0, '.'); import model; from cinnflow.steps.common import run_step\n"
+        "import sys; sys.path.insert(0, '.'); import model; from cinnflow.steps.shared.running import run_step\n"
         "run_step(model.draw)"
     )
     with (tmp_path / "job.log").open("w") as log:

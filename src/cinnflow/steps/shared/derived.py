@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cinnflow.steps.common import say
+from cinnflow.steps.shared.running import say
 
 log = logging.getLogger(__name__)
 
