@@ -118,6 +118,7 @@ rule predictive:
         posterior=f"{OBSERVATIONS}/{{observation}}/posterior.nc",
     params:
         code=PLAN.code("labels"),
+        simulations=PLAN.study.posterior.predictive,
     log:
         f"{PLAN.folder}/logs/predictive-{{observation}}.log",
     localrule: True
