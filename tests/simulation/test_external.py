@@ -332,3 +332,12 @@ def test_output_that_is_read_too_slowly_is_not_the_programs_doing(tmp_path, monk
     (outcome,) = simulate(simulator, tmp_path, timeout=0.5)
     assert outcome.status is Status.TIMED_OUT
     assert "its output was not read within 0.5 s more than its time limit" in outcome.message
+
+
+def test_a_process_group_of_its_own_does_not_outlive_the_time_limit(tmp_path):
+    pid = tmp_path / "pid"
+    # `timeout` makes such a group, as shells with job control and many launchers do.
+    script = f"timeout 99 sh -c 'echo $$ > {pid}; exec sleep 61'"
+    (outcome,) = simulate(shell(script), tmp_path, timeout=1)
+    assert outcome.status is Status.TIMED_OUT
+    assert eventually(lambda: not is_alive(int(pid.read_text())))

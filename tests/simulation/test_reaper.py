@@ -7,7 +7,7 @@ import sys
 
 from waiting import eventually, is_alive
 
-# A batch whose one worker starts a process that outlives them both. It prints the reaper, the worker and that process.
+# A batch whose one worker starts a process, in a group of its own, that outlives them both. It prints the reaper, the worker and that process.
 BATCH = """
 import os, signal, subprocess, sys
 from cinnflow.simulation.reaper import Reaper
@@ -19,7 +19,7 @@ if worker == 0:
     os.setsid()
     reaper.release()
     reaper.watch()
-    left = subprocess.Popen(["sleep", "61"], stdout=subprocess.DEVNULL)
+    left = subprocess.Popen(["sleep", "61"], stdout=subprocess.DEVNULL, process_group=0)
     print(reaper._pid, os.getpid(), left.pid, int(own_session), flush=True)
 signal.pause()
 """

@@ -24,6 +24,7 @@ from cinnflow.simulation.outcome import Outcome, Status, outcome_of, signal_name
 from cinnflow.simulation.padding import MaxLength, check_max_length
 from cinnflow.simulation.reaper import Reaper
 from cinnflow.simulation.seeds import program_seed
+from cinnflow.simulation.sessions import end_sessions
 from cinnflow.simulation.tables import READERS
 
 RESERVED = ("params", "seed", "out", "workdir")
@@ -204,7 +205,10 @@ def _decimal(value: float) -> str:
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None:
-    """Exit code of the program, None at the time limit; its whole process group is gone in either case."""
+    """Exit code of the program, None at the time limit.
+
+    Its process group is gone in either case, and at the time limit whatever else runs in its session.
+    """
     expired = threading.Event()
 
     def end_group() -> None:
@@ -213,7 +217,7 @@ def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> int | None
 
     def expire() -> None:
         expired.set()
-        end_group()
+        end_sessions({process.pid})
 
     if timeout is None:
         code = process.wait()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import socket
 from typing import NoReturn
+
+from cinnflow.simulation.sessions import end_sessions
 
 LATE = 1.0
 """Seconds after the batch's end in which a group that was just being started may still make itself known."""
@@ -94,9 +95,7 @@ def _reap(notes: int, life: int) -> NoReturn:
             ended |= not ready
             gone |= ended or life in ready
             if gone:
-                for group in groups:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.killpg(group, signal.SIGKILL)
+                end_sessions(groups)
                 groups.clear()
     finally:
         os._exit(0)

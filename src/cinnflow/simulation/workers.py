@@ -24,6 +24,7 @@ from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.simulation.outcome import Outcome, Status, signal_name
 from cinnflow.simulation.reaper import Reaper
 from cinnflow.simulation.seeds import seed_global_generators
+from cinnflow.simulation.sessions import end_sessions
 from cinnflow.simulation.working_folder import make_folder, remove_folder
 
 RETRIED = (Status.CRASHED, Status.TIMED_OUT)
@@ -246,8 +247,7 @@ class _Worker:
         return code
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._pid, signal.SIGKILL)
+        end_sessions({self._pid})
         self._process.kill()
         self._process.join()
         self._reaper.forget(self._pid)
