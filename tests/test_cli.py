@@ -75,6 +75,15 @@ def test_check_finds_chance_that_no_seed_fixes(study):
     assert "the same seed gave different output" in ended.stdout
 
 
+def test_check_finds_chance_in_how_the_model_file_is_loaded(study):
+    text = MODEL.replace("return theta +", "return A + theta +")
+    for draw, code in (("np.random.default_rng().normal()", 1), ("np.random.normal()", 0)):
+        (study / "model.py").write_text(f"import numpy as np\nA = {draw}\n{text}")
+        ended = cinnflow(study, "check")
+        assert ended.returncode == code, "NumPy's global generator is fixed while a model file is loaded"
+        assert ("the same seed gave different output" in ended.stdout) == bool(code)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

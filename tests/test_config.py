@@ -34,6 +34,7 @@ def test_the_configurations_of_the_project_are_right(path):
     ("wrong", "says"),
     [
         ({"simulations": {"per_rund": 3}}, "simulations.per_rund: no such key; did you mean per_round?"),
+        ({"model": ""}, "model: got ''; takes the path of a model file"),
         ({"modell": 3}, "modell: no such key; did you mean model?"),
         ({"simulations": {"rounds": "two"}}, "simulations.rounds: got 'two'; takes"),
         ({"simulations": {"rounds": 2.5}}, "simulations.rounds: got 2.5; takes"),

@@ -13,6 +13,7 @@ from rich.table import Table
 from cinnflow.inference.observation import ObservationError, check_truncated_around, read_observation
 from cinnflow.plan import Plan
 from cinnflow.report.numbers import alike
+from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.parameter_faults import parameter_faults
@@ -41,7 +42,10 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
     """
     if plan.source:
         return _check_source(plan, plan.source, configfile, console)
-    found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, plan.study.simulations.timeout)
+    # As each job does: what the file draws at random while it is imported may differ.
+    again = load_model(plan.study.model, plan.study.model_options).generative
+    timeout = plan.study.simulations.timeout
+    found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, timeout, again)
     plan.model.check_quantities(found.theta)
     console.print(f"{configfile} is right. {plan.study.model}: {len(plan.model.generative.prior.names)} parameters")
     prior = plan.model.generative.prior

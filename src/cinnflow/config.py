@@ -271,6 +271,13 @@ class Study(Section):
                     )
         return training
 
+    @field_validator("model")
+    @classmethod
+    def _model_is_a_path(cls, model: str | None) -> str | None:
+        if model == "":
+            raise ValueError("the path of a model file")
+        return model
+
     @field_validator("study")
     @classmethod
     def _study_is_a_folder_name(cls, name: str) -> str:

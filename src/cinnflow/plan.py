@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
 from cinnflow.simulation.parameter_faults import PRIOR_DRAWS, parameter_faults
 from cinnflow.simulation.prior import PriorError
+from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.store.fingerprint import (
     Fingerprint,
     code_digest,
@@ -35,6 +37,8 @@ from cinnflow.store.source import Source, open_source
 
 RESULTS = Path("results")
 STORES = RESULTS / "simulations"
+A_MOMENT = 2.0
+"""Seconds that the study's own parameters may be drawn for before anything is simulated."""
 
 
 @dataclass(frozen=True)
@@ -276,6 +280,8 @@ class Plan:
         of = self.source or self.model.generative.prior
         try:
             theta = of.theta if isinstance(of, Source) else of(PRIOR_DRAWS, np.random.default_rng(self.study.seed))
+            if not self.source:
+                self._draw_own_parameters()
         except PlainError:
             raise
         except Exception as error:  # whatever a user's function raises
@@ -283,6 +289,19 @@ class Plan:
         faults, _ = parameter_faults(theta, of.names, of.lower, of.upper)
         if faults:
             raise PriorError("; ".join(faults))
+
+    def _draw_own_parameters(self) -> None:
+        """Draws the parameters that the study will simulate with, as many as a moment allows.
+
+        One that the prior does not allow would else be found only once its batch runs, after many others, and to mend
+        the prior is to simulate anew.
+        """
+        end = time.monotonic() + A_MOMENT
+        for split in self.splits:
+            for index in range(self.simulations(split)):
+                if time.monotonic() > end:
+                    return
+                self.model.generative.draw(simulation_seed(self.study.seed, split, index))
 
     def check_batch_size(self) -> None:
         """Checks that a store already begun has batches of the size that the study asks for.

@@ -7,7 +7,8 @@ import sys
 
 from waiting import eventually, is_alive
 
-# A batch whose one worker starts a process, in a group of its own, that outlives them both. It prints the reaper, the worker and that process.
+# A batch whose one worker starts a process, in a group of its own, that outlives them both. It prints the reaper, the
+# worker and that process.
 BATCH = """
 import os, signal, subprocess, sys
 from cinnflow.simulation.reaper import Reaper

@@ -1,7 +1,16 @@
+import random
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinnflow.simulation.seeds import generator, program_seed, simulation_seed
+from cinnflow.simulation.seeds import (
+    fixed_global_generators,
+    generator,
+    program_seed,
+    seed_global_generators,
+    simulation_seed,
+)
 
 STUDY = st.integers(0, 2**64)
 SPLIT = st.sampled_from(["round-0", "round-1", "round-10", "test", "predictive-a"])
@@ -34,3 +43,18 @@ def test_a_simulations_streams_are_its_own():
     draws = {stream: generator(7, stream).normal() for stream in ("prior", "simulator", "context")}
     assert len(set(draws.values())) == 3
     assert generator(7, "prior").normal() == draws["prior"]
+
+
+def test_global_generators_are_fixed_for_a_while_and_then_as_before():
+    def numbers():
+        return random.random(), np.random.random()  # noqa: NPY002
+
+    found = []
+    for seed in (1, 2):
+        seed_global_generators(seed)
+        expected = numbers()
+        seed_global_generators(seed)
+        with fixed_global_generators():
+            found.append(numbers())
+        assert numbers() == expected
+    assert found[0] == found[1]

@@ -17,6 +17,7 @@ import numpy as np
 from cinnflow.errors import PlainError
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.names import checked_name
+from cinnflow.simulation.seeds import fixed_global_generators
 
 _PREFIX = "cinnflow_model_"
 
@@ -138,8 +139,14 @@ def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None
             )
         return NO_MODEL
     path = Path(path).resolve()
-    module = import_model(path)
-    _check_published(path, module)
+    with fixed_global_generators():
+        module = import_model(path)
+        _check_published(path, module)
+        return Model(path, _built(path, module, options), module)
+
+
+def _built(path: Path, module: ModuleType, options: dict[str, Any]) -> GenerativeModel:
+    """What a model file's build() gives, bound to the file's folder."""
     build = getattr(module, "build", None)
     if not callable(build):
         raise ModelError(f"{path} defines no build(): it takes a function that returns a cinnflow GenerativeModel")
@@ -158,7 +165,7 @@ def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None
         generative.bind(path.parent)
     except (ValueError, FileNotFoundError) as error:
         raise ModelError(f"the simulator in {path}: {error}") from error
-    return Model(path, generative, module)
+    return generative
 
 
 def import_model(path: str | Path) -> ModuleType:

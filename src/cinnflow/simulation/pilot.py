@@ -59,7 +59,13 @@ class Pilot:
     regime: str
 
 
-def pilot(model: GenerativeModel, seed: int, simulations: int, timeout: float | None) -> Pilot:
+def pilot(
+    model: GenerativeModel,
+    seed: int,
+    simulations: int,
+    timeout: float | None,
+    again: GenerativeModel | None = None,
+) -> Pilot:
     """Runs a few simulations apart from any store, each twice, and with another seed where that is needed.
 
     Args:
@@ -67,14 +73,16 @@ def pilot(model: GenerativeModel, seed: int, simulations: int, timeout: float | 
         seed: the study's seed.
         simulations: how many.
         timeout: seconds for one, None for no limit.
+        again: the model as another process loads it, for the second time; None: the same one.
 
     Raises:
         PriorError: when a draw lies outside the support that the prior declares.
     """
+    again = again or model
     theta = model.prior(PRIOR_DRAWS, np.random.default_rng(seed))
     seeds = [simulation_seed(seed, "pilot", index) for index in range(simulations)]
     tasks = [Task(index, model.draw(own), own, model.contexts(own)[1]) for index, own in enumerate(seeds)]
-    drawn_again = [model.draw(own) for own in seeds]
+    drawn_again = [again.draw(own) for own in seeds]
     python = not isinstance(model.simulator, ExternalSimulator)
     limits = Limits(timeout=timeout)
     start = time.monotonic()
@@ -85,7 +93,7 @@ def pilot(model: GenerativeModel, seed: int, simulations: int, timeout: float | 
     if not python:
         time.sleep(max(0.0, start + CLOCK_STEP - time.monotonic()))
     # In reverse: a generator that outlives a simulation then gives each another part of its stream than before.
-    second, written_again = _run_watched(model.simulator, tasks[::-1], limits)
+    second, written_again = _run_watched(again.simulator, tasks[::-1], limits)
     differing = {
         name
         for index in ok

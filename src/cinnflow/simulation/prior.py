@@ -92,8 +92,8 @@ class Prior:
         if outside.any():
             row, column = np.argwhere(outside)[0]
             raise PriorError(
-                f"the prior drew {self.names[column]} = {theta[row, column]!r}, outside the support that it declares, "
-                f"{self.lower[column]} to {self.upper[column]}: mend draw(), lower or upper"
+                f"the prior drew {self.names[column]} = {float(theta[row, column])!r}, outside the support that it "
+                f"declares, {self.lower[column]} to {self.upper[column]}: mend draw(), lower or upper"
             )
         return theta
 

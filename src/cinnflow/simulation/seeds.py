@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import zlib
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -36,6 +38,21 @@ def generator(seed: int, stream: Stream) -> np.random.Generator:
 def program_seed(seed: int) -> int:
     """The integer below 2**31 that an external program gets for a simulation's seed."""
     return seed % 2**31
+
+
+@contextlib.contextmanager
+def fixed_global_generators() -> Iterator[None]:
+    """Seeds the global generators of Python and NumPy for as long as the block runs.
+
+    A model file that draws from them as it is imported, or in build(), would be another model in each job.
+    """
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        seed_global_generators(0)
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
 
 
 def seed_global_generators(seed: int) -> None:

@@ -368,6 +368,8 @@ def decode_batch(batch: Batch, description: Description | None) -> dict[str, np.
                 values[spec.name] = np.full((batch.size, *spec.shape), spec.fill, spec.dtype)
                 continue
             raise StoreError(f"{path} is missing") from error
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}") from error
         except StoreError as error:
             raise StoreError(f"{path} is damaged: {error}") from error
     return values

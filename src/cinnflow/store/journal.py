@@ -196,15 +196,17 @@ def _decode(body: bytes) -> Entry:
 
 
 def _scan(content: bytes) -> tuple[list[Entry], int]:
-    """Whole records from the start of a journal, and how many bytes they take."""
+    """Whole records of a journal, and how many bytes they take; a damaged one among them is passed over."""
     entries: list[Entry] = []
-    start = 0
+    start = valid = 0
     while start + _HEADER.size <= len(content):
         length, checksum = _HEADER.unpack_from(content, start)
         body = content[start + _HEADER.size : start + _HEADER.size + length]
         # No record is empty, but zeros, which a power failure may leave at the end of a file, would pass for one.
-        if not body or len(body) < length or zlib.crc32(body) != checksum:
+        if not body or len(body) < length:
             break
-        entries.append(_decode(body))
         start += _HEADER.size + length
-    return entries, start
+        if zlib.crc32(body) == checksum:
+            entries.append(_decode(body))
+            valid = start
+    return entries, valid
