@@ -19,6 +19,7 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch
 from cinnflow.store.layout import Store
 from cinnflow.store.progress import duration, split_progress, time_of_files
+from cinnflow.store.seal import mend_metadata
 from cinnflow.store.usual_shape import settle_shape
 from cinnflow.store.verify import retry, take_back, verify
 
@@ -119,6 +120,9 @@ def _verify(plan: Plan, args: argparse.Namespace, console: Console) -> int:
             console.print(f"{damage.batch.split}, batch {damage.batch.number}: {damage.problem}", markup=False)
             if args.repair:
                 take_back(damage.batch)
+    if args.repair:
+        for split in plan.splits:
+            mend_metadata(plan.store_of(split), split, RESULTS)
     if not damaged:
         console.print(f"{', '.join(str(store.path) for store in stores)}: every chunk is as it should be")
     elif args.repair:

@@ -12,6 +12,7 @@ from cinnflow.simulation.tables import read_csv
         ("a, b\n1, 2\n", {"a": [1], "b": [2]}),
         ("a,b\n1,\n2,3\n", {"a": [1, 2], "b": [np.nan, 3]}),
         ("a\n1e-3\n-inf\n", {"a": [1e-3, -np.inf]}),
+        ("a,b\n1.5D+02,x\n -.5d-1 ,D1\n", {"a": [150, -0.05]}),
         ('"x, y",z\n1,2\n', {"x, y": [1], "z": [2]}),
         ("K,NA\n1,NA\nnull,2\n", {"K": [1, np.nan], "NA": [np.nan, 2]}),
     ],

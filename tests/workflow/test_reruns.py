@@ -284,6 +284,14 @@ def test_a_result_waits_for_a_batch_that_was_taken_back(study: Workflow, split: 
     assert study.succeed(str(study.results.relative_to(study.folder) / result)) == jobs
 
 
+def test_a_split_that_was_lost_is_zarr_again(study: Workflow) -> None:
+    (store,) = study.stores
+    before = content(store)
+    shutil.rmtree(store / "round-1")
+    assert study.succeed() == {"simulate": 2}
+    assert content(store) == before
+
+
 def test_a_result_is_deleted(study: Workflow) -> None:
     (study.results / "diagnostics/sbc.png").unlink()
     assert study.plan() == {"sbc": 1, "report": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 
 _MISSING = {"", "NA", "N/A", "n/a", "<NA>", "NULL", "null", "None", "#N/A", "#N/A N/A", "#NA"}
 """What pandas reads as a missing value, beside what float() reads as NaN."""
+
+_DOUBLE = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+))[dD]([+-]?\d+)$")
 
 
 def read_csv(path: Path) -> dict[str, np.ndarray] | np.ndarray:
@@ -95,7 +98,9 @@ def _is_comment(line: str) -> bool:
 
 
 def _number(cell: str) -> float:
-    return float("nan" if _is_missing(cell) else cell)
+    """A cell's number; Fortran writes exponents with a D."""
+    cell = cell.strip()
+    return float("nan" if _is_missing(cell) else _DOUBLE.sub(r"\1e\2", cell))
 
 
 def _is_missing(cell: str) -> bool:
@@ -104,7 +109,7 @@ def _is_missing(cell: str) -> bool:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        _number(cell)
     except ValueError:
         return False
-    return True
+    return not _is_missing(cell)

@@ -13,6 +13,7 @@ from cinnflow.store.layout import Store
 from cinnflow.store.manifest import withdraw_stale
 from cinnflow.store.progress import progress_line
 from cinnflow.store.proposal import read_proposal, read_theta
+from cinnflow.store.seal import mend_metadata
 
 
 def main() -> None:
@@ -33,11 +34,13 @@ def _simulate(args: argparse.Namespace) -> None:
     limits = Limits(args.threads, args.timeout, args.attempts, args.keep_failed)
     theta = read_theta(store, batch.split, batch.indices) if proposal else None
     run_batch(batch, model.generative, args.seed, parts, limits, theta)
-    for path in withdraw_stale(store.path.parent.parent, batch):
+    results = store.path.parent.parent
+    for path in withdraw_stale(results, batch):
         say(
             f"cinnflow: {batch.split}, batch {batch.number} came out differently than when {path} was written, which "
             "is gone now: start snakemake again, and it makes anew what depends on it"
         )
+    mend_metadata(store, batch.split, results)
     say(progress_line(batch, args.batches[args.split]))
 
 

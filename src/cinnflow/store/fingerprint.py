@@ -81,7 +81,8 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
     for name in sorted(model.generative.simulator.files):
         path = folder / name
         if not path.is_file():
-            raise ModelError(f"the simulator in {model.path} declares the file {name!r}, but there is no {path}")
+            what = "is a folder: name the files in it" if path.is_dir() else "is not there"
+            raise ModelError(f"the simulator in {model.path} declares the file {name!r}, but {path} {what}")
         parts[f"file: {name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
     for name, value in options.items():
         parts[f"option: {name}"] = _sha(json.dumps(value, sort_keys=True))

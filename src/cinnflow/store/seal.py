@@ -22,8 +22,7 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import Batch, clear_scratch, decode_batch
 from cinnflow.store.description import Description, read_description
 from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store, StoreError, place
-from cinnflow.store.manifest import Manifest, chunk_digest, failed_share
-from cinnflow.store.metadata import consolidated_metadata, split_metadata
+from cinnflow.store.manifest import Manifest, chunk_digest, failed_share, manifests_of
 
 EXCERPT_LINES = 5
 GO_ON = (
@@ -122,8 +121,29 @@ def versions() -> dict[str, str]:
     return found
 
 
+def mend_metadata(store: Store, split: str, results: Path) -> None:
+    """Writes the metadata of a sealed split anew where they are gone, as where the split was lost and runs again.
+
+    Its manifests are still there, so that no seal follows.
+
+    Args:
+        store: the store.
+        split: which split.
+        results: the folder of all studies' results, whose manifests tell what was sealed.
+    """
+    description = read_description(store)
+    if description is None or (store.path / split / "zarr.json").exists():
+        return
+    sealed = [manifest.simulations for _, manifest in manifests_of(results, store, split)]
+    if sealed:
+        _write_metadata(store, split, description, max(sealed))
+
+
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:
     """Writes the split's zarr.json files for at least this many simulations; they never shrink."""
+    # Zarr takes longer to import than all else that a batch needs, which asks whether anything is to be mended.
+    from cinnflow.store.metadata import consolidated_metadata, split_metadata
+
     temporary = store.path / ".sealing"
     with alone_with(store.path / "zarr.json"):
         root = store.path / split
