@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cinnflow.store.batch import Batch, place_batch
 from cinnflow.store.chunks import encode
+from cinnflow.store.commit import place_batch
 from cinnflow.store.description import Description, write_description
-from cinnflow.store.layout import Store
+from cinnflow.store.layout import Batch, Store
 from cinnflow.store.manifest import Manifest
 from cinnflow.store.seal import seal
 

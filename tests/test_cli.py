@@ -12,8 +12,8 @@ import yaml
 from cinnflow.plan import Plan
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits
-from cinnflow.store.batch import Batch, run_batch
-from cinnflow.store.layout import Store
+from cinnflow.store.batch import run_batch
+from cinnflow.store.layout import Batch, Store
 
 SOURCE = Path(__file__).parent.parent / "src"
 MODEL = """

@@ -10,9 +10,9 @@ from quickstart import ELEMENTS, OFFLINE, OFFLINE_BATCH, PARAMETERS, simulate
 
 from cinnflow.config import Training
 from cinnflow.config_network import Network
-from cinnflow.store.batch import Batch, place_batch
+from cinnflow.store.commit import place_batch
 from cinnflow.store.description import Description, write_description
-from cinnflow.store.layout import Store
+from cinnflow.store.layout import Batch, Store
 from cinnflow.store.seal import seal
 from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.training.fit import fit

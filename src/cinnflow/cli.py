@@ -16,8 +16,7 @@ from cinnflow.errors import PlainError, in_one_line
 from cinnflow.lock import Lock, Locked
 from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.batch import Batch
-from cinnflow.store.layout import Store
+from cinnflow.store.layout import Batch, Store
 from cinnflow.store.progress import duration, split_progress, time_of_files
 from cinnflow.store.seal import mend_metadata
 from cinnflow.store.usual_shape import settle_shape

@@ -1,7 +1,7 @@
-"""The study's configuration: the one source of defaults, checks and of the JSON schema.
+"""The study's configuration: the one source of a study's defaults, of checks and of the JSON schema.
 
-A configuration is read from YAML, checked here before any job starts, and handed on as a frozen `Study`. Nothing
-else in the package holds a default of its own.
+A configuration is read from YAML, checked here before any job starts, and handed on as a frozen `Study`. Networks that
+are made from Python have the same defaults (a test compares them).
 """
 
 from __future__ import annotations

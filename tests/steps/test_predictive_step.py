@@ -14,8 +14,8 @@ from cinnflow.inference.export import predictive_rows, write_draws
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps import predictive
-from cinnflow.store.batch import Batch, run_batch
-from cinnflow.store.layout import Store
+from cinnflow.store.batch import run_batch
+from cinnflow.store.layout import Batch, Store
 
 MODEL = """
 import cinnflow as cf

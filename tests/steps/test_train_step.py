@@ -11,9 +11,9 @@ from cinnflow.config_network import Network
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps import train
-from cinnflow.store.batch import Batch, run_batch
+from cinnflow.store.batch import run_batch
 from cinnflow.store.fingerprint import fingerprint
-from cinnflow.store.layout import Store
+from cinnflow.store.layout import Batch, Store
 from cinnflow.store.seal import seal
 from cinnflow.training.errors import TrainingError
 

@@ -11,9 +11,9 @@ from cinnflow.inference.observation import MOST_TRUNCATED_AROUND, ObservationErr
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps import truncate
-from cinnflow.store.batch import Batch, run_batch
+from cinnflow.store.batch import run_batch
 from cinnflow.store.fingerprint import fingerprint
-from cinnflow.store.layout import STATUS, Store, StoreError
+from cinnflow.store.layout import STATUS, Batch, Store, StoreError
 from cinnflow.store.seal import seal
 
 MODEL = """

@@ -13,8 +13,8 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.prior import Prior
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
-from cinnflow.store.batch import Batch, run_batch
-from cinnflow.store.layout import Store
+from cinnflow.store.batch import run_batch
+from cinnflow.store.layout import Batch, Store
 
 PARTS = {"code: build": "1", "seed": "7"}
 

@@ -12,11 +12,11 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
-from cinnflow.store import batch as batch_module
-from cinnflow.store.batch import Batch, decode_batch, run_batch
+from cinnflow.store.batch import run_batch
+from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.journal import Journal, open_journal, read_journal
-from cinnflow.store.layout import StoreError
+from cinnflow.store.layout import Batch, StoreError, place
 from waiting import eventually
 
 
@@ -195,9 +195,8 @@ def test_killed_while_committing(tmp_path, placed, monkeypatch):
         calls.append(args)
         place(*args)
 
-    place = batch_module.place
     with monkeypatch.context() as patch:
-        patch.setattr("cinnflow.store.batch.place", dying_place)
+        patch.setattr("cinnflow.store.commit.place", dying_place)
         patch.setattr("cinnflow.store.description.place", dying_place)
         patch.setattr(Journal, "remove", lambda _: die())
         assert exit_code(in_child(lambda: fill(store, model))) == -signal.SIGKILL

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from stores import contents, fill, make_external_model, make_model, make_store
 
-from cinnflow.store.batch import Batch
 from cinnflow.store.journal import read_journal
+from cinnflow.store.layout import Batch
 
 SIZE = 32
 

@@ -12,11 +12,10 @@ from stores import contents, exit_code, in_child
 
 from cinnflow.simulation.outcome import Status
 from cinnflow.store import imported
-from cinnflow.store.batch import Batch
 from cinnflow.store.description import read_description
 from cinnflow.store.fingerprint import source_fingerprint
 from cinnflow.store.imported import check_rows, import_source
-from cinnflow.store.layout import Store, StoreError
+from cinnflow.store.layout import Batch, Store, StoreError
 from cinnflow.store.progress import split_progress
 from cinnflow.store.reader import read_failures, read_simulations
 from cinnflow.store.seal import seal

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from stores import contents, make_store
 
-from cinnflow.store.batch import Batch
 from cinnflow.store.journal import read_journal
+from cinnflow.store.layout import Batch
 from waiting import eventually
 
 SIZE = 24

@@ -4,9 +4,8 @@ import time
 import pytest
 from stores import exit_code, fill, in_child, make_model, make_store
 
-from cinnflow.store.batch import Batch
 from cinnflow.store.journal import Journal
-from cinnflow.store.layout import STATUS
+from cinnflow.store.layout import STATUS, Batch
 from cinnflow.store.progress import duration, progress_line, split_progress, time_of_files
 from waiting import eventually
 

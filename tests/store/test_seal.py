@@ -12,10 +12,10 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.workers import Limits
 from cinnflow.store import manifest as manifest_module
-from cinnflow.store.batch import Batch, run_batch
+from cinnflow.store.batch import run_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.journal import Journal
-from cinnflow.store.layout import StoreError
+from cinnflow.store.layout import Batch, StoreError
 from cinnflow.store.manifest import check_digests, read_manifest, withdraw_stale
 from cinnflow.store.reader import read_failures, read_simulations
 from cinnflow.store.seal import provenance, seal

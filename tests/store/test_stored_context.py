@@ -17,9 +17,10 @@ from cinnflow.simulation.prior import Prior
 from cinnflow.simulation.seeds import generator
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
-from cinnflow.store.batch import Batch, decode_batch, run_batch
+from cinnflow.store.batch import run_batch
+from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import StoreError
+from cinnflow.store.layout import Batch, StoreError
 from cinnflow.store.reader import read_simulations
 from cinnflow.store.seal import seal
 from cinnflow.store.verify import retry, take_back, verify

@@ -8,10 +8,11 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
-from cinnflow.store.batch import Batch, decode_batch, run_batch
+from cinnflow.store.batch import run_batch
+from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.journal import open_journal, read_journal
-from cinnflow.store.layout import StoreError
+from cinnflow.store.layout import Batch, StoreError
 from cinnflow.store.seal import seal
 from cinnflow.store.usual_shape import settle_shape
 from cinnflow.store.verify import journal_and_withdraw

@@ -12,9 +12,10 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.prior import Prior
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
-from cinnflow.store.batch import Batch, decode_batch, run_batch
+from cinnflow.store.batch import run_batch
+from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import Store
+from cinnflow.store.layout import Batch, Store
 from cinnflow.store.seal import seal
 from cinnflow.store.verify import retry, take_back, verify
 

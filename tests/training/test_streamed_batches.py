@@ -13,9 +13,9 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.prior import Prior
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.simulation.workers import Limits
-from cinnflow.store.batch import Batch, run_batch
+from cinnflow.store.batch import run_batch
 from cinnflow.store.chunks import checksum
-from cinnflow.store.layout import Store, StoreError
+from cinnflow.store.layout import Batch, Store, StoreError
 from cinnflow.store.seal import seal
 from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.training.fit import fit

@@ -16,9 +16,9 @@ import pytest
 from studies import OF_DRAWS, OF_OBSERVATION, Workflow, content
 
 from cinnflow.diagnostics import predictive
-from cinnflow.store.batch import Batch, decode_batch
+from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import Store
+from cinnflow.store.layout import Batch, Store
 
 pytestmark = pytest.mark.workflow
 

@@ -12,7 +12,7 @@ from cinnflow.config import read_raw
 from cinnflow.errors import PlainError
 from cinnflow.plan import Plan
 from cinnflow.lock import Lock, Locked
-from cinnflow.store.batch import Batch
+from cinnflow.store.layout import Batch
 from cinnflow.store.layout import Store
 from cinnflow.store.proposal import has_theta, proposal_path, theta_path
 

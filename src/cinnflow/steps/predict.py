@@ -11,8 +11,8 @@ from cinnflow.inference.export import predictive_rows, read_first
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps.shared.running import run_step, say
 from cinnflow.steps.shared.unedited import add_simulation_arguments, load_unedited
-from cinnflow.store.batch import Batch, run_batch
-from cinnflow.store.layout import Store
+from cinnflow.store.batch import run_batch
+from cinnflow.store.layout import Batch, Store
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from cinnflow.inference.export import is_repeated, predictive_rows, read_first, 
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.outcome import Status
 from cinnflow.steps.shared.running import run_step, say
-from cinnflow.store.batch import Batch, decode_batch
+from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import read_description
-from cinnflow.store.layout import Store, StoreError, place
+from cinnflow.store.layout import Batch, Store, StoreError, place
 
 
 def main() -> None:

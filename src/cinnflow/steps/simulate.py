@@ -8,8 +8,8 @@ import json
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps.shared.running import run_step, say
 from cinnflow.steps.shared.unedited import add_simulation_arguments, load_unedited
-from cinnflow.store.batch import Batch, run_batch
-from cinnflow.store.layout import Store
+from cinnflow.store.batch import run_batch
+from cinnflow.store.layout import Batch, Store
 from cinnflow.store.manifest import withdraw_stale
 from cinnflow.store.progress import progress_line
 from cinnflow.store.proposal import read_proposal, read_theta

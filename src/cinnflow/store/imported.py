@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.batch import Batch, empty_scratch, of_other_size, place_batch, remove_scratch
+from cinnflow.store.batch import empty_scratch, remove_scratch
+from cinnflow.store.commit import of_other_size, place_batch
 from cinnflow.store.description import Description, read_description, write_description
 from cinnflow.store.journal import open_journal
-from cinnflow.store.layout import Store
+from cinnflow.store.layout import Batch, Store
 from cinnflow.store.source import Source, SourceError
 
 _CHECKED = 1024

@@ -157,6 +157,48 @@ class Store:
         return sizes.most_common(1)[0][0] if sizes else None
 
 
+@dataclass(frozen=True)
+class Batch:
+    """One batch of one split, as a job is asked for it.
+
+    Args:
+        store: the store that it belongs to.
+        split: `round-0`, `test`, ...
+        number: which batch of the split.
+        size: simulations in it.
+    """
+
+    store: Store
+    split: str
+    number: int
+    size: int
+
+    @property
+    def indices(self) -> range:
+        """Which simulations of the split it holds."""
+        return range(self.number * self.size, (self.number + 1) * self.size)
+
+    @property
+    def scratch(self) -> Path:
+        """The batch's own folder while it runs."""
+        return self.store.scratch / self.split / str(self.number)
+
+    @property
+    def journal(self) -> Path:
+        """Path of the batch's journal."""
+        return self.scratch / "journal"
+
+    @property
+    def misshapen(self) -> Path:
+        """Path of the journal of its simulations that failed for their shape alone."""
+        return self.store.misshapen / self.split / str(self.number)
+
+    @property
+    def committed(self) -> bool:
+        """Whether the batch is in the store."""
+        return self.store.chunk(self.split, STATUS, self.number).exists()
+
+
 def place(path: Path, content: bytes, temporary: Path) -> None:
     """Writes a file so that nobody ever sees half of it: aside, to disk, then into place."""
     temporary.parent.mkdir(parents=True, exist_ok=True)

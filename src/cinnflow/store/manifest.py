@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.batch import Batch
 from cinnflow.store.description import Description, read_description
-from cinnflow.store.layout import ArraySpec, Store, StoreError
+from cinnflow.store.layout import ArraySpec, Batch, Store, StoreError
 
 
 @dataclass(frozen=True)

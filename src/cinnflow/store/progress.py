@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.batch import Batch
 from cinnflow.store.chunks import decode
 from cinnflow.store.journal import is_running, read_journal
-from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store
+from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Batch, Store
 
 LATELY = 600.0
 """Seconds over which the pace of a running study is taken."""

@@ -19,9 +19,10 @@ import numpy as np
 
 from cinnflow.simulation.folder_lock import alone_with
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.batch import Batch, clear_scratch, decode_batch
+from cinnflow.store.batch import clear_scratch
+from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import Description, read_description
-from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Store, StoreError, place
+from cinnflow.store.layout import STATUS, UNKNOWN_STATUS, Batch, Store, StoreError, place
 from cinnflow.store.manifest import Manifest, chunk_digest, failed_share, manifests_of
 
 EXCERPT_LINES = 5

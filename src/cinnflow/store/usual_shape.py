@@ -12,10 +12,10 @@ import numpy as np
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import varying
-from cinnflow.store.batch import Batch, decode_batch, padded_outcome, signature
+from cinnflow.store.commit import decode_batch, padded_outcome, signature
 from cinnflow.store.description import Description, place_description, read_description
 from cinnflow.store.journal import is_running, read_journal
-from cinnflow.store.layout import Store, StoreError
+from cinnflow.store.layout import Batch, Store, StoreError
 from cinnflow.store.verify import journal_and_withdraw
 
 

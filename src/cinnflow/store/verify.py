@@ -10,10 +10,10 @@ import numpy as np
 
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.outcome import Outcome, Status
-from cinnflow.store.batch import Batch, decode_batch
+from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import Description, read_description
 from cinnflow.store.journal import Entry, open_journal, read_journal
-from cinnflow.store.layout import STATUS, Store, StoreError
+from cinnflow.store.layout import STATUS, Batch, Store, StoreError
 from cinnflow.store.manifest import Manifest, chunk_digest, manifests_of
 
 
