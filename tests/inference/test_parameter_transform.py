@@ -100,6 +100,8 @@ def test_parameters_on_a_bound_are_taken_as_half_as_far_as_the_closest_other_one
     np.testing.assert_allclose(on, transform.forward(closest[None])[0], rtol=1e-4)
     assert np.all(np.abs(on - u.mean(axis=0)) < 12 * u.std(axis=0))
     np.testing.assert_array_equal(u, ParameterTransform(LOWER, UPPER).forward(theta)[0], "no other one is moved")
+    nearly = np.array([0.0, 1e-100, 5.0 - 1e-14, -2.0 + 1e-14])
+    np.testing.assert_allclose(transform.forward(nearly[None])[0], on, rtol=1e-9)
 
 
 def test_what_is_no_number_stays_none():

@@ -17,10 +17,10 @@ from cinnflow.store.fingerprint import source_fingerprint
 from cinnflow.store.imported import check_rows, import_source
 from cinnflow.store.layout import Batch, Store, StoreError
 from cinnflow.store.progress import split_progress
-from cinnflow.store.reader import read_failures, read_simulations
+from cinnflow.store.reader import read_failures
 from cinnflow.store.seal import seal
 from cinnflow.store.source import SourceError, open_source
-from cinnflow.store.stored_simulations import StoredSimulations
+from cinnflow.store.stored_simulations import StoredSimulations, read_simulations
 from cinnflow.store.verify import take_back, verify
 from waiting import eventually
 

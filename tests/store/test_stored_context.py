@@ -21,8 +21,8 @@ from cinnflow.store.batch import run_batch
 from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.layout import Batch, StoreError
-from cinnflow.store.reader import read_simulations
 from cinnflow.store.seal import seal
+from cinnflow.store.stored_simulations import read_simulations
 from cinnflow.store.verify import retry, take_back, verify
 
 

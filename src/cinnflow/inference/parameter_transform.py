@@ -21,8 +21,9 @@ class ParameterTransform:
         a and b    u = log(θ − a) − log(b − θ)   θ = a + (b − a) sigmoid(u)   log(b − a) − log(θ − a) − log(b − θ)
 
     Everything is in double precision; NumPy arrays and tensors both go in. No θ that `inverse` returns lies outside the
-    bounds. A θ on a bound itself, where rounding may have put it, is taken as one just inside: as one at half the
-    distance of the closest other one, once `adapt` knows that. Any closer, and its u would be out of all proportion.
+    bounds. A θ on a bound, where rounding may have put it, is taken as one just inside: once `adapt` knows how close to
+    its bounds a parameter comes, as one at half that distance, and so is any that is closer. Otherwise its u, and with
+    it the density of the posterior, would be out of all proportion.
 
     Args:
         lower: lower bounds (parameters,), −inf where there is none.
@@ -49,7 +50,7 @@ class ParameterTransform:
         self._log_width = np.where(both, np.log(self._b - self._a, where=both, out=np.zeros_like(self._a)), 0.0)
         self._least = np.where(both, 1e-15 * (self._b - self._a), np.finfo(np.float64).tiny)
         self.closest = np.stack([self._least, self._least])
-        """What counts as the distance from the lower and the upper bound (2, parameters) of a θ on it."""
+        """The least that counts as a distance from the lower and the upper bound (2, parameters)."""
 
     def inside(self, theta) -> tf.Tensor:
         """Whether each vector theta (..., parameters) lies within the bounds -> (...,)."""
@@ -87,8 +88,9 @@ class ParameterTransform:
         """θ (..., parameters) within the bounds -> u (..., parameters) and log |det du/dθ| (...,)."""
         theta = _double(theta)
         above, below = theta - self._a, self._b - theta
-        above = tf.where(above <= self._least, self.closest[0], above)
-        below = tf.where(below <= self._least, self.closest[1], below)
+        # Not maximum(), which would make a number of what is none.
+        above = tf.where(above < self.closest[0], self.closest[0], above)
+        below = tf.where(below < self.closest[1], self.closest[1], below)
         log_above = tf.math.log(tf.where(self._has_lower, above, 1.0))
         log_below = tf.math.log(tf.where(self._has_upper, below, 1.0))
         u = tf.where(self._has_lower | self._has_upper, log_above - log_below, theta)

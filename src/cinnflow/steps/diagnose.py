@@ -18,7 +18,8 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.steps.shared.running import run_step
 from cinnflow.store.layout import place
 from cinnflow.store.manifest import read_manifest
-from cinnflow.store.reader import read_failures, read_simulations
+from cinnflow.store.reader import read_failures
+from cinnflow.store.stored_simulations import read_simulations
 
 
 def main() -> None:

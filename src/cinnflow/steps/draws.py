@@ -15,7 +15,7 @@ from cinnflow.simulation.seeds import posterior_seed
 from cinnflow.steps.shared.derived import finite_everywhere
 from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.manifest import read_manifest
-from cinnflow.store.reader import read_simulations
+from cinnflow.store.stored_simulations import read_simulations
 
 
 def main() -> None:

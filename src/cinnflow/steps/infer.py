@@ -18,7 +18,8 @@ from cinnflow.steps.shared.observed import read_observed
 from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.layout import place
 from cinnflow.store.manifest import read_manifest
-from cinnflow.store.reader import Simulations, read_simulations
+from cinnflow.store.reader import Simulations
+from cinnflow.store.stored_simulations import read_simulations
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from cinnflow.steps.shared.unedited import load_unedited
 from cinnflow.store.layout import Store, StoreError, place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.proposal import Proposal, proposal_folder, proposal_path
-from cinnflow.store.reader import read_simulations
+from cinnflow.store.stored_simulations import read_simulations
 
 PRIOR_DRAWS = 200_000
 

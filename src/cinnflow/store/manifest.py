@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cinnflow.simulation.outcome import Status
-from cinnflow.store.description import Description, read_description
+from cinnflow.store.description import read_description
 from cinnflow.store.layout import ArraySpec, Batch, Store, StoreError
 
 
@@ -103,18 +103,6 @@ def withdraw_stale(results: Path, batch: Batch) -> list[Path]:
             path.unlink(missing_ok=True)
             withdrawn.append(path)
     return withdrawn
-
-
-def check_digests(store: Store, manifest: Manifest, description: Description) -> None:
-    """Checks that the store still holds the bytes that were sealed.
-
-    Raises:
-        StoreError: for the first chunk that does not.
-    """
-    for spec in description.trained:
-        for batch, digest in enumerate(manifest.chunks[spec.name]):
-            if chunk_digest(store, manifest.split, spec, batch) != digest:
-                raise changed_chunk(store.chunk(manifest.split, spec, batch), manifest)
 
 
 def changed_chunk(path: Path, manifest: Manifest) -> StoreError:

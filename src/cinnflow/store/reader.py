@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import MASK, mask_of
 from cinnflow.store.description import Description, read_description
-from cinnflow.store.layout import LENGTH, SEED, STATUS, Store, StoreError
-from cinnflow.store.manifest import Manifest, check_digests
+from cinnflow.store.layout import LENGTH, Store, StoreError
+from cinnflow.store.manifest import Manifest
 
 GONE = "`cinnflow verify --repair` takes back what it needs of it, and the next snakemake makes that"
 """What to do about a store that does not say what it holds."""
@@ -99,31 +98,6 @@ class Failures:
     names: list[str]
     theta: np.ndarray
     status: np.ndarray
-
-
-def read_simulations(folder: Path, manifests: Sequence[Manifest]) -> Simulations:
-    """Reads the simulations of one or more splits of a store, after checking that they are what was sealed.
-
-    Args:
-        folder: where stores stand.
-        manifests: the study's manifests of the splits.
-
-    Raises:
-        StoreError: when the store is not there, or its bytes are not those of a manifest.
-    """
-    store = Store(folder / f"{manifests[0].store}.zarr")
-    description = read_description(store)
-    if description is None:
-        raise StoreError(f"there is no store {store.path}: {GONE}")
-    specs = [spec.name for spec in description.trained if spec not in (SEED, STATUS)]
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in specs}
-    for manifest in manifests:
-        check_digests(store, manifest, description)
-        group = zarr.open_group(store.path / manifest.split, mode="r")
-        ok = _read(group, "status", manifest) == Status.OK
-        for name, arrays in parts.items():
-            arrays.append(_read(group, name, manifest)[ok])
-    return simulations_of(description, {name: np.concatenate(arrays) for name, arrays in parts.items()})
 
 
 def simulations_of(description: Description, found: dict[str, np.ndarray]) -> Simulations:

@@ -110,3 +110,8 @@ class StoredSimulations:
         self._checksums[path] = chunk[-CHECKSUM_BYTES:]
         # The seal has decoded these very bytes.
         return decode_numbers(spec, content, manifest.batch_size)
+
+
+def read_simulations(folder: Path, manifests: Sequence[Manifest]) -> Simulations:
+    """Reads the simulations of one or more splits of a store; arguments and errors as for `StoredSimulations`."""
+    return StoredSimulations(folder, manifests).read_all()
