@@ -119,9 +119,9 @@ def _verify(plan: Plan, args: argparse.Namespace, console: Console) -> int:
             console.print(f"{damage.batch.split}, batch {damage.batch.number}: {damage.problem}", markup=False)
             if args.repair:
                 take_back(damage.batch)
-    if args.repair:
-        for split in plan.splits:
-            mend_metadata(plan.store_of(split), split, RESULTS)
+    for split in plan.splits if args.repair else ():
+        if mend_metadata(plan.store_of(split), split, RESULTS):
+            console.print(f"{split}: what makes it Zarr was gone, and is there again", markup=False)
     if not damaged:
         console.print(f"{', '.join(str(store.path) for store in stores)}: every chunk is as it should be")
     elif args.repair:

@@ -18,7 +18,7 @@ from cinnflow.store.journal import Journal
 from cinnflow.store.layout import SEED, Batch, StoreError
 from cinnflow.store.manifest import read_manifest, withdraw_stale
 from cinnflow.store.reader import read_failures
-from cinnflow.store.seal import provenance, seal
+from cinnflow.store.seal import mend_metadata, provenance, seal
 from cinnflow.store.stored_simulations import read_simulations
 
 
@@ -290,3 +290,17 @@ def test_what_differs_between_runs_stands_in_the_provenance(store):
     assert told["seconds"] > 0
     assert told["command"] == "snakemake --cores 2"
     assert {"python", "numpy", "zarr"} <= set(told["versions"])
+
+
+def test_metadata_that_are_gone_are_written_anew_where_the_split_is_sealed(tmp_path, store):
+    results = tmp_path
+    assert not mend_metadata(store, "round-0", results), "nothing is sealed yet"
+    path = results / "study/manifest/round-0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(seal_all(store).text())
+    before = contents(store)
+    assert not mend_metadata(store, "round-0", results)
+    for name in ("zarr.json", "theta/zarr.json"):
+        (store.path / "round-0" / name).unlink()
+    assert mend_metadata(store, "round-0", results)
+    assert contents(store) == before

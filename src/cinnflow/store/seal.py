@@ -122,7 +122,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def mend_metadata(store: Store, split: str, results: Path) -> None:
+def mend_metadata(store: Store, split: str, results: Path) -> bool:
     """Writes the metadata of a sealed split anew where they are gone, as where the split was lost and runs again.
 
     Its manifests are still there, so that no seal follows.
@@ -131,13 +131,17 @@ def mend_metadata(store: Store, split: str, results: Path) -> None:
         store: the store.
         split: which split.
         results: the folder of all studies' results, whose manifests tell what was sealed.
+
+    Returns:
+        Whether they were gone.
     """
     description = read_description(store)
     if description is None or (store.path / split / "zarr.json").exists():
-        return
+        return False
     sealed = [manifest.simulations for _, manifest in manifests_of(results, store, split)]
     if sealed:
         _write_metadata(store, split, description, max(sealed))
+    return bool(sealed)
 
 
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:

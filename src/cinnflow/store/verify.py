@@ -54,9 +54,11 @@ def verify(store: Store, results: Path) -> Iterator[Damage]:
             batch = Batch(store, split, number, size)
             problem = _problem(batch, description, listing)
             if problem:
+                # It writes anew what the store is lost without, and only then the others can be read.
+                last = description is None and batch.committed
                 yield Damage(batch, problem)
-                if description is None and batch.committed:
-                    return  # it writes anew what the store is lost without, and only then the others can be read
+                if last:
+                    return
 
 
 def take_back(batch: Batch) -> None:
