@@ -10,6 +10,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from posteriors import posterior, simulations
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
@@ -152,3 +153,23 @@ assert AmortizedPosterior.load({str(tmp_path / "network.keras")!r}).sample(np.ze
     subprocess.run([sys.executable, "-c", script], check=True)
     with pytest.raises(PosteriorFileError, match=r"mine>Mean.*import the file that defines it"):
         AmortizedPosterior.load(tmp_path / "network.keras")
+
+
+@pytest.mark.parametrize("activation", [keras.activations.gelu, tf.nn.relu, "tanh", None])
+def test_activations_given_as_functions_come_back(tmp_path, activation):
+    theta, data = simulations()
+    settings = {"dense_args": {"activation": activation}}
+    made = AmortizedPosterior(
+        InvertibleNetwork(3, 1, coupling_settings=settings), DeepSet(summary_dim=2, activation=activation)
+    )
+    made.adapt(theta, {"x": data["series"]})
+    made.save(tmp_path / "network.keras")
+    loaded = AmortizedPosterior.load(tmp_path / "network.keras")
+    np.testing.assert_array_equal(
+        loaded.log_prob(theta, {"x": data["series"]}), made.log_prob(theta, {"x": data["series"]})
+    )
+
+
+def test_an_activation_that_no_file_could_name_is_refused():
+    with pytest.raises(ValueError, match="activation takes one that Keras knows by name"):
+        DeepSet(activation=lambda x: x)

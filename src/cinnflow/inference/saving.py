@@ -145,7 +145,7 @@ def _own_classes(config) -> set[tuple[str, str]]:
     """The registered names of all classes in a configuration that are not Keras' own, and their modules."""
     if isinstance(config, dict):
         name, module = config.get("registered_name"), config.get("module") or "__main__"
-        own = {(name, module)} if name and module.partition(".")[0] != "keras" else set()
+        own = {(name, module)} if name not in (None, "function") and module.partition(".")[0] != "keras" else set()
         return own.union(*map(_own_classes, config.values()))
     return set().union(*map(_own_classes, config)) if isinstance(config, list) else set()
 

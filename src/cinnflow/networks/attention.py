@@ -10,7 +10,7 @@ from keras import ops
 from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
 from cinnflow.networks.masking import MaskedLayer
-from cinnflow.networks.mlp import Mlp, child_seeds
+from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
 
 _ABSENT = -1e9
 
@@ -40,7 +40,7 @@ class AttentionBlock(MaskedLayer):
             raise ValueError(f"units takes a multiple of num_heads = {num_heads}, got {units}")
         self.units = units
         self.num_heads = num_heads
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.seed = seed
         *seeds, last = child_seeds(seed, 5)
         self.projections = [
@@ -113,7 +113,7 @@ class AttentionPooling(MaskedLayer):
         self.num_seeds = whole_number("num_seeds", num_seeds)
         self.units = units
         self.num_heads = num_heads
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.seed = seed
         self.query_seed, block_seed = child_seeds(seed, 2)
         self.block = AttentionBlock(units, num_heads, activation, seed=block_seed, dtype=self.dtype_policy)

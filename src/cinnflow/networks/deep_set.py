@@ -8,7 +8,7 @@ from keras import ops
 from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
 from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
-from cinnflow.networks.mlp import Mlp, child_seeds
+from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -45,7 +45,7 @@ class InvariantModule(MaskedLayer):
         self.output_dim = output_dim
         self.num_dense = num_dense
         self.units = units
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.seed = seed
         inner, outer, direct = child_seeds(seed, 3)
         self.elementwise = Mlp(num_dense, units, activation, seed=inner, dtype=self.dtype_policy)
@@ -105,7 +105,7 @@ class EquivariantModule(MaskedLayer):
         super().__init__(**kwargs)
         self.num_dense = num_dense
         self.units = units
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.seed = seed
         inner, outer = child_seeds(seed, 2)
         self.invariant = InvariantModule(None, num_dense, units, activation, seed=inner, dtype=self.dtype_policy)
@@ -162,7 +162,7 @@ class DeepSet(MaskedLayer):
         self.num_equiv = whole_number("num_equiv", num_equiv, 0)
         self.num_dense = num_dense
         self.units = units
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.seed = seed
         *seeds, last = child_seeds(seed, num_equiv + 1)
         self.equivariant = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import keras
@@ -13,7 +14,7 @@ from cinnflow.networks.act_norm import ActNorm
 from cinnflow.networks.affine_coupling import AffineCoupling
 from cinnflow.networks.bijection import Bijection
 from cinnflow.networks.coupling import Coupling
-from cinnflow.networks.mlp import child_seeds
+from cinnflow.networks.mlp import activation_name, child_seeds
 from cinnflow.networks.permutation import FixedPermutation, LearnablePermutation
 from cinnflow.networks.spline_coupling import SplineCoupling
 
@@ -91,7 +92,7 @@ class InvertibleNetwork(Bijection):
             )
         self.num_coupling_layers = num_coupling_layers
         self.coupling_design = coupling_design
-        self.coupling_settings = dict(coupling_settings or {})
+        self.coupling_settings = _with_names(coupling_settings or {})
         self.permutation = permutation
         self.use_act_norm = use_act_norm
         self.act_norm_init = act_norm_init
@@ -198,3 +199,9 @@ class InvertibleNetwork(Bijection):
             "soft_flow_bounds": self.soft_flow_bounds if self.use_soft_flow else None,
             "seed": self.seed,
         }
+
+
+def _with_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of couplings, with activations by name, so that they can be saved."""
+    named = {name: _with_names(value) if isinstance(value, Mapping) else value for name, value in settings.items()}
+    return named | {name: activation_name(value) for name, value in settings.items() if name == "activation"}

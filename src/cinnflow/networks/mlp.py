@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import ops
@@ -15,6 +17,19 @@ def child_seeds(seed: int, count: int) -> list[int]:
     """Seeds for the parts of a layer: independent of each other, and the same for the same seed."""
     seed = whole_number("seed", seed, 0)
     return [int(child) for child in np.random.SeedSequence(seed).generate_state(count) >> 1]
+
+
+def activation_name(activation: str | Callable | None) -> str:
+    """The name by which Keras finds an activation again, such as "relu" for tf.nn.relu; None is "linear".
+
+    Raises:
+        ValueError: for one that Keras does not know by name, and that a saved network could not be read with.
+    """
+    found = keras.activations.get(activation)
+    name = keras.activations.serialize(found)
+    if not isinstance(name, str):
+        raise ValueError(f"activation takes one that Keras knows by name, such as 'swish', got {activation!r}")
+    return name
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -49,7 +64,7 @@ class Mlp(keras.Layer):
         super().__init__(**kwargs)
         self.num_dense = num_dense = whole_number("num_dense", num_dense)
         self.units = units = whole_number("units", units)
-        self.activation = keras.activations.get(activation)
+        self.activation = keras.activations.get(activation_name(activation))
         self.output_dim = output_dim
         self.zero_output = zero_output
         self.dropout_prob = dropout_prob

@@ -8,7 +8,7 @@ from keras import ops
 from cinnflow.arguments import whole_number
 from cinnflow.networks.attention import AttentionBlock, AttentionPooling
 from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
-from cinnflow.networks.mlp import Mlp, child_seeds
+from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -51,7 +51,7 @@ class SetTransformer(MaskedLayer):
         self.num_seeds = num_seeds
         self.num_heads = num_heads
         self.units = units
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.seed = seed
         seeds = iter(child_seeds(seed, 2 * num_attention_blocks + 2))
         shared = {"units": units, "num_heads": num_heads, "activation": activation, "dtype": self.dtype_policy}

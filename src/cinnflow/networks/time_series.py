@@ -7,7 +7,7 @@ from keras import ops
 
 from cinnflow.arguments import whole_number
 from cinnflow.networks.masking import MaskedLayer, masked_mean, zero_missing
-from cinnflow.networks.mlp import Mlp, child_seeds
+from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -54,7 +54,7 @@ class TimeSeriesNetwork(MaskedLayer):
         self.kernel_size = kernel_size
         self.recurrent_units = whole_number("recurrent_units", recurrent_units)
         self.units = units
-        self.activation = activation
+        self.activation = activation_name(activation)
         self.seed = seed
 
         *seeds, input_seed, state_seed, dropout_seed, dense_seed = child_seeds(seed, num_conv_layers + 4)
