@@ -207,3 +207,16 @@ def test_a_class_that_is_gone_is_told(model, tmp_path):
     import_model(model)
     with pytest.raises(PosteriorFileError, match="class 'Means', which is not known here"):
         cf.AmortizedPosterior.load(tmp_path / "network.keras")
+
+
+def test_from_python_too_what_does_not_come_back_is_told_before_and_refused_at_the_end(model, tmp_path):
+    model.write_text(model.read_text() + NOT_SAVED)
+    posterior = cf.AmortizedPosterior(cf.InvertibleNetwork(2, 1), import_model(model).NoKwargs())
+    posterior.adapt(THETA, DATA)
+    trainer = cf.Trainer(posterior)
+    with pytest.warns(UserWarning, match=r"can be trained, and not be saved: .*pass \*\*kwargs on"):
+        trainer.train_offline({"prior_draws": THETA, "sim_data": DATA}, epochs=1, batch_size=10)
+    with pytest.raises(SummaryNetworkError, match=r"pass \*\*kwargs on to super\(\).__init__") as raised:
+        posterior.save(tmp_path / "network.keras")
+    assert len(str(raised.value)) < 1000
+    assert not (tmp_path / "network.keras").exists()

@@ -337,9 +337,15 @@ class AmortizedPosterior(keras.Layer):
         return self.transform.inverse(self.parameter_scale.inverse(x))
 
     def save(self, path: str | Path) -> None:
-        """Writes everything that `load` needs into one .keras file, at once or not at all."""
-        from cinnflow.inference.saving import save_posterior
+        """Writes everything that `load` needs into one .keras file, at once or not at all.
 
+        Raises:
+            SummaryNetworkError: for a summary network of the user's own that `load` could not make again.
+        """
+        from cinnflow.inference.saving import check_comes_back, has_own_layers, save_posterior
+
+        if has_own_layers(self):
+            check_comes_back(self)
         save_posterior(self, path)
 
     @classmethod

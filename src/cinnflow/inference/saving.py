@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+_LONGEST = 500
 _LABEL = "cinnflow.json"
 _TRAIN_AGAIN = "train again, in a study by deleting it and running snakemake"
 
@@ -81,6 +83,12 @@ def read_posterior(path: str | Path) -> AmortizedPosterior:
     return _deserialize(path, entries)
 
 
+def has_own_layers(posterior: AmortizedPosterior) -> bool:
+    """Whether the summary network has layers of the user's own."""
+    layers = () if posterior.summary_net is None else posterior.summary_net._flatten_layers()
+    return any(type(layer).__module__.partition(".")[0] not in ("keras", "cinnflow") for layer in layers)
+
+
 def check_comes_back(posterior: AmortizedPosterior) -> None:
     """Checks that a posterior with a summary network of the user's own can be saved, and read as it was.
 
@@ -106,12 +114,19 @@ def check_comes_back(posterior: AmortizedPosterior) -> None:
         raise
     except Exception as error:
         log.info("what the summary network %s makes of its file: %s", network, error)
-        _, told, why = str(error).rpartition("Exception encountered: ")  # by Keras, layer within layer
         raise SummaryNetworkError(
             f"the summary network {network} does not come back from its file, so that its fit could not be used: "
             "define its class at the top level of the model file, pass **kwargs on to super().__init__, and return all "
-            f"other arguments from get_config{f' ({why})' if told else ''}"
+            f"other arguments from get_config ({_why(error)})"
         ) from error
+
+
+def warn_where_unsavable(posterior: AmortizedPosterior) -> None:
+    """Warns of a posterior whose summary network does not come back from a file, before it is trained for hours."""
+    try:
+        check_comes_back(posterior)
+    except SummaryNetworkError as error:
+        warnings.warn(f"this posterior can be trained, and not be saved: {error}", stacklevel=4)
 
 
 def _deserialize(path: Path, entries: dict[str, bytes]) -> AmortizedPosterior:
@@ -128,10 +143,16 @@ def _deserialize(path: Path, entries: dict[str, bytes]) -> AmortizedPosterior:
         try:
             posterior = keras.saving.load_model(copy, custom_objects=classes)
         except (TypeError, ValueError, KeyError) as error:
-            raise PosteriorFileError(f"{path} has networks that cannot be made again here: {error}") from error
+            raise PosteriorFileError(f"{path} has networks that cannot be made again here: {_why(error)}") from error
     if not isinstance(posterior, AmortizedPosterior):
         raise PosteriorFileError(f"{path} holds a {type(posterior).__name__}, not an AmortizedPosterior")
     return posterior
+
+
+def _why(error: Exception) -> str:
+    """What is wrong, of what Keras says: layer within layer, each with its whole configuration."""
+    text = str(error).rpartition("Exception encountered: ")[2]
+    return text if len(text) < _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _without_traces(config):

@@ -13,6 +13,7 @@ import keras
 from cinnflow import config
 from cinnflow.arguments import functions_or_none, positive_number, whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.inference.saving import has_own_layers, warn_where_unsavable
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.training.agreement import check_agreement
 from cinnflow.training.arguments import path_of, settings_of
@@ -305,6 +306,8 @@ class Trainer:
         """
         if self.on_start is not None:
             self.on_start()
+        elif has_own_layers(self.amortizer):
+            warn_where_unsavable(self.amortizer)
         checkpoint = self.checkpoint_path and self.checkpoint_path / f"training-{self.trainings}.npz"
         self.trainings += 1
         # Compiling takes seconds, on a GPU tens of them: a training goes on with what the one before has compiled.
