@@ -281,6 +281,7 @@ class Plan:
         try:
             theta = of.theta if isinstance(of, Source) else of(PRIOR_DRAWS, np.random.default_rng(self.study.seed))
             if not self.source:
+                of.check_repeatable()
                 self._draw_own_parameters()
         except PlainError:
             raise

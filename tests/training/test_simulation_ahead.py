@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cinnflow.simulation.generative_model import GenerativeModel
-from cinnflow.simulation.prior import Prior
+from cinnflow.simulation.prior import Prior, PriorError
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_ahead import SimulationAhead, default_workers
@@ -180,3 +180,16 @@ def test_only_python_functions_of_one_vector_get_processes_by_default():
     assert default_workers(GenerativeModel(prior, Simulator(model))) == len(os.sched_getaffinity(0))
     assert default_workers(GenerativeModel(prior, Simulator(model, batched=True))) == 0
     assert default_workers(model) == 0
+
+
+def test_a_generator_of_the_model_files_own_is_refused_where_processes_would_share_it():
+    own = np.random.default_rng(1)
+    prior, simulator = Prior(lambda _: own.normal(size=2)), Simulator(lambda theta, rng: theta + rng.normal(size=2))
+    model = GenerativeModel(prior, simulator)
+    with pytest.raises(PriorError, match="from elsewhere than its argument rng"):
+        SimulationAhead(model, 2)
+    with SimulationAhead(model, 0) as ahead:
+        assert next(iter(ahead.at_least(1, 1, 4)))["prior_draws"].shape == (4, 2)
+    seeded = GenerativeModel(Prior(lambda _: np.random.normal(size=2)), simulator)  # noqa: NPY002
+    with SimulationAhead(seeded, 2):
+        pass

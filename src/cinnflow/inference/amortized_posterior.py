@@ -36,7 +36,8 @@ class AmortizedPosterior(keras.Layer):
     Args:
         inference_net: the invertible network f.
         summary_net: what condenses the summary conditions, called as summary_net(x), with a mask where there
-            is one and in training with training=True; or None.
+            is one and in training with training=True; or None. It sees each channel twice: standardized, and on a
+            logarithmic scale where the channel is heavy-tailed (else zeros).
         names: the parameters' names; by default theta_0, theta_1, ...
         lower: lower bounds, one for all parameters or one each; None and -inf mean no bound.
         upper: upper bounds, in the same way.

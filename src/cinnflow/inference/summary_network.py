@@ -23,9 +23,15 @@ def create_weights(network: keras.Layer, shape: tuple[int | None, ...], dtype: s
         The number of summaries.
 
     Raises:
-        SummaryNetworkError: where it does not give a vector of summaries for each data set.
+        SummaryNetworkError: where it does not take them, or does not give a vector of summaries for each data set.
     """
-    summaries = network(tf.zeros((2, *shape), dtype))
+    try:
+        summaries = network(tf.zeros((2, *shape), dtype))
+    except (ValueError, TypeError) as error:
+        raise SummaryNetworkError(
+            f"the summary network {type(network).__name__} does not take data sets of shape {shape}, where each "
+            f"channel comes twice, standardized and on a logarithmic scale (zero, unless it is heavy-tailed): {error}"
+        ) from error
     for layer in network._flatten_layers():
         if getattr(layer, "use_cudnn", False):
             # On a GPU, Keras's GRU or LSTM takes an operation that XLA does not compile, and no mask with gaps.

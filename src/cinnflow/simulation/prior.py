@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -96,6 +97,28 @@ class Prior:
                 f"declares, {self.lower[column]} to {self.upper[column]}: mend draw(), lower or upper"
             )
         return theta
+
+    def check_repeatable(self, within: Callable[[], AbstractContextManager] = nullcontext) -> None:
+        """Checks that the same seed gives the same parameters.
+
+        A generator of the model file's own is the same anew in each process: all of them would make the same
+        simulations, and those held out would be those trained on.
+
+        Args:
+            within: what surrounds each of two draws.
+
+        Raises:
+            PriorError: where it does not.
+        """
+        draws = []
+        for _ in range(2):
+            with within():
+                draws.append(self(1, np.random.default_rng(0)))
+        if not np.array_equal(*draws):
+            raise PriorError(
+                "the prior drew other parameters from the same seed: draw() takes random numbers from elsewhere than "
+                "its argument rng, and each process would make the same simulations: take all of them from rng"
+            )
 
     def estimate_means_and_stds(
         self, n_draws: int = 1000, *, rng: np.random.Generator

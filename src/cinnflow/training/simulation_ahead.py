@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.simulation.generative_model import GenerativeModel
-from cinnflow.simulation.seeds import seed_global_generators
+from cinnflow.simulation.seeds import fixed_global_generators, seed_global_generators
 from cinnflow.simulation.simulator import Simulator
 from cinnflow.training.errors import TrainingError
 
@@ -42,6 +42,7 @@ class SimulationAhead:
 
     Raises:
         ValueError: for a timeout where no processes simulate.
+        PriorError: for processes, where the same seed gives other parameters each time.
         TrainingError: from `batches` and `at_least`, where the model raised an exception, took its process down, or
             took too long.
     """
@@ -58,6 +59,9 @@ class SimulationAhead:
         # A user's function may keep something between its calls.
         self._one_at_a_time = threading.Lock()
         if workers:
+            if isinstance(model, GenerativeModel):
+                # Each batch sets the global generators in its process, and nobody sets others.
+                model.prior.check_repeatable(fixed_global_generators)
             # Forked, so that a model may be any function, also one of a script's own.
             context = multiprocessing.get_context("fork")
             # No event: to set one waits for all who wait for it, also for a process that has died meanwhile.
