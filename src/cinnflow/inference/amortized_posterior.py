@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow.arguments import whole_number
-from cinnflow.inference.configurator import Configurator, Data, conditions_of
+from cinnflow.inference.configurator import Configurator, Data, raw_data
 from cinnflow.inference.configured import check_configured, is_configured, zero_where_missing
 from cinnflow.inference.drawing import draw
 from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
-from cinnflow.inference.parameter_transform import ParameterTransform
+from cinnflow.inference.parameter_transform import ParameterTransform, bounds_of
 from cinnflow.inference.parts import ROWS_AT_ONCE, number_of, parts_of, rows_of
 from cinnflow.inference.standardization import Standardization
 from cinnflow.inference.summary_network import create_weights, summarize
@@ -83,7 +83,7 @@ class AmortizedPosterior(keras.Layer):
         if len(self.names) != num_params or len(set(self.names)) != num_params:
             raise ValueError(f"names takes {num_params} different names, got {', '.join(self.names)}")
         self.transform = ParameterTransform(
-            _bounds("lower", lower, -np.inf, num_params), _bounds("upper", upper, np.inf, num_params)
+            bounds_of("lower", lower, -np.inf, num_params), bounds_of("upper", upper, np.inf, num_params)
         )
         self.summary_loss_fun = summary_loss_fun
         self.configurator = configurator
@@ -158,7 +158,7 @@ class AmortizedPosterior(keras.Layer):
         Raises:
             ValueError: for raw data, where the posterior was trained on configured ones alone.
         """
-        data = _raw(data)
+        data = raw_data(data)
         if is_configured(data):
             return {name: np.asarray(array) for name, array in data.items() if name != "parameters"}
         if self.configurator is None:
@@ -297,7 +297,7 @@ class AmortizedPosterior(keras.Layer):
     def _ready(self, data: Data) -> dict[str, np.ndarray]:
         if not self.adapted:
             raise ValueError("this posterior has seen no training data yet: train it, or load a trained one")
-        data = _raw(data)
+        data = raw_data(data)
         configured = self.configure(data)
         if is_configured(data):
             check_configured(configured, self._shapes)
@@ -388,19 +388,6 @@ class AmortizedPosterior(keras.Layer):
     def build_from_config(self, config: dict) -> None:
         self.build(config["shapes"])
         self.built = self.adapted = True
-
-
-def _raw(data: Data) -> Data:
-    """The data and contexts in what a generative model gives; anything else as it is."""
-    simulated = isinstance(data, Mapping) and {"prior_draws", "sim_data"} <= data.keys()
-    return conditions_of(data) if simulated else data
-
-
-def _bounds(name: str, bounds, default: float, num_params: int) -> np.ndarray:
-    values = np.array([default if bound is None else bound for bound in np.atleast_1d(bounds)], np.float64)
-    if values.shape not in ((1,), (num_params,)):
-        raise ValueError(f"{name} takes one bound, or one for each of {num_params} parameters, got {values.tolist()}")
-    return np.broadcast_to(values, (num_params,))
 
 
 def _condition(prepared: dict[str, tf.Tensor], summaries: tf.Tensor | None) -> tf.Tensor | None:

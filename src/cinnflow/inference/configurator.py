@@ -50,6 +50,12 @@ def _of_one_size(name: str, value: Any) -> np.ndarray:
     return array
 
 
+def raw_data(data: Data) -> Data:
+    """The data and contexts in what a generative model gives; anything else as it is."""
+    simulated = isinstance(data, Mapping) and {"prior_draws", "sim_data"} <= data.keys()
+    return conditions_of(data) if simulated else data
+
+
 def conditions_of(simulated: Mapping[str, Any]) -> Data:
     """What a posterior depends on, from a generative model's output: sim_data, and the contexts behind them.
 

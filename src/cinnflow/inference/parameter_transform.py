@@ -110,6 +110,18 @@ class ParameterTransform:
         return tf.clip_by_value(theta, self.lower, self.upper)
 
 
+def bounds_of(name: str, bounds, default: float, num_params: int) -> np.ndarray:
+    """Bounds (num_params,) given one each or one for all; None and `default` mean no bound.
+
+    Raises:
+        ValueError: for another number of them.
+    """
+    values = np.array([default if bound is None else bound for bound in np.atleast_1d(bounds)], np.float64)
+    if values.shape not in ((1,), (num_params,)):
+        raise ValueError(f"{name} takes one bound, or one for each of {num_params} parameters, got {values.tolist()}")
+    return np.broadcast_to(values, (num_params,))
+
+
 def _double(x) -> tf.Tensor:
     """Numbers or a tensor in double precision; a tensor of another precision does not become one by conversion."""
     return tf.cast(x, tf.float64) if tf.is_tensor(x) else tf.convert_to_tensor(x, tf.float64)

@@ -66,6 +66,7 @@ def _keep_misshapen(batch: Batch, entries: list[Entry]) -> None:
         with open_journal(batch.misshapen) as journal:
             for entry in entries:
                 journal.append(entry)
+            journal.sync()  # before the commit record says that they failed
 
 
 def place_batch(batch: Batch, description: Description, columns: Mapping[str, np.ndarray]) -> None:
