@@ -343,10 +343,8 @@ class AmortizedPosterior(keras.Layer):
         Raises:
             SummaryNetworkError: for a summary network of the user's own that `load` could not make again.
         """
-        from cinnflow.inference.saving import check_comes_back, has_own_layers, save_posterior
+        from cinnflow.inference.saving import save_posterior
 
-        if has_own_layers(self):
-            check_comes_back(self)
         save_posterior(self, path)
 
     @classmethod

@@ -32,12 +32,19 @@ def save_posterior(posterior: AmortizedPosterior, path: str | Path) -> None:
 
     Raises:
         ValueError: for a posterior without weights yet, or a path with another suffix.
+        SummaryNetworkError: for a summary network of the user's own that could not be made again.
     """
     path = Path(path)
     if path.suffix != ".keras":
         raise ValueError(f"a posterior is saved to a path that ends in .keras, got {path}")
     if not posterior.built:
         raise ValueError("this posterior has no weights yet: train it before it is saved")
+    if has_own_layers(posterior):
+        check_comes_back(posterior)
+    _write(posterior, path)
+
+
+def _write(posterior: AmortizedPosterior, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=path.parent) as folder:
         draft = Path(folder) / "draft.keras"
@@ -106,7 +113,7 @@ def check_comes_back(posterior: AmortizedPosterior) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "network.keras"
-            save_posterior(posterior, path)
+            _write(posterior, path)
             read = read_posterior(path).get_weights()
         if not all(np.array_equal(a, b) for a, b in zip(posterior.get_weights(), read, strict=True)):
             raise ValueError("its weights are not those that were saved")
