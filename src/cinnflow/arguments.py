@@ -1,9 +1,11 @@
-"""Numbers that a user gives, checked before anything depends on them."""
+"""Numbers and functions that a user gives, checked before anything depends on them."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
+from collections import Counter
 from numbers import Real
 from typing import Any
 
@@ -44,6 +46,28 @@ def functions(**given: Any) -> None:
     for name, value in given.items():
         if not callable(value):
             raise TypeError(f"{name} takes a function, got {value!r}")
+
+
+def function_of(name: str, function: Any, *arguments: str) -> None:
+    """Checks that an argument is a function that can be called with these arguments by position.
+
+    Args:
+        name: of the argument.
+        function: its value.
+        arguments: what the function's own arguments are, in order; it may take others behind them.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    functions(**{name: function})
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions written in C have none
+        return
+    kinds = Counter(parameter.kind for parameter in signature.parameters.values())
+    by_position = kinds[inspect.Parameter.POSITIONAL_ONLY] + kinds[inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    if by_position < len(arguments) and not kinds[inspect.Parameter.VAR_POSITIONAL]:
+        raise TypeError(f"{name} is called as {name}({', '.join(arguments)}), and the function given takes {signature}")
 
 
 def functions_or_none(**given: Any) -> None:

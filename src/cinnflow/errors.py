@@ -17,7 +17,13 @@ def in_one_line(error: BaseException) -> str:
     """An error that nobody foresaw: what it is, and where; in the user's own code, where any of that is involved."""
     frames = traceback.extract_tb(error.__traceback__)
     not_theirs = [str(Path(folder).resolve()) for folder in (sys.prefix, sys.base_prefix, Path(__file__).parent)]
-    theirs = [frame for frame in frames if not str(Path(frame.filename).resolve()).startswith(tuple(not_theirs))]
+    theirs = [
+        frame
+        for frame in frames
+        # Cython names its sources as if they lay in the current folder.
+        if not str(Path(frame.filename).resolve()).startswith(tuple(not_theirs))
+        and Path(frame.filename).suffix != ".pyx"
+    ]
     what = f"{type(error).__name__}: {' '.join(str(error).split())[:_LENGTH]}"
     return f"{what} ({_place((theirs or frames)[-1])})" if frames else what
 

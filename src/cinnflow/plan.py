@@ -15,7 +15,6 @@ import numpy as np
 
 from cinnflow.config import ConfigError, Study, check_study
 from cinnflow.config_network import SUMMARY_NETWORKS, ModelFileNetwork
-from cinnflow.errors import PlainError, in_one_line
 from cinnflow.rounds import Rounds, round_number
 from cinnflow.simulation.external import ExternalSimulator
 from cinnflow.simulation.model_file import Model, load_model
@@ -278,15 +277,10 @@ class Plan:
         if any(self.manifest_path(split).exists() for split in self.splits):
             return
         of = self.source or self.model.generative.prior
-        try:
-            theta = of.theta if isinstance(of, Source) else of(PRIOR_DRAWS, np.random.default_rng(self.study.seed))
-            if not self.source:
-                of.check_repeatable()
-                self._draw_own_parameters()
-        except PlainError:
-            raise
-        except Exception as error:  # whatever a user's function raises
-            raise PriorError(f"the prior cannot be drawn from: {in_one_line(error)}") from error
+        theta = of.theta if isinstance(of, Source) else of(PRIOR_DRAWS, np.random.default_rng(self.study.seed))
+        if not self.source:
+            of.check_repeatable()
+            self._draw_own_parameters()
         faults, _ = parameter_faults(theta, of.names, of.lower, of.upper)
         if faults:
             raise PriorError("; ".join(faults))

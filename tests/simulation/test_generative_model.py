@@ -228,6 +228,12 @@ def test_a_simulator_takes_a_function():
             kind(none)
 
 
+def test_a_function_that_takes_no_generator_is_told_how_it_is_called():
+    for kind, source in ((cf.Simulator, "rng"), (cf.TensorFlowSimulator, "seed")):
+        with pytest.raises(TypeError, match=rf"called as simulate\(theta, {source}\), .*takes \(theta\)"):
+            kind(lambda theta: theta)
+
+
 @pytest.mark.parametrize(
     ("simulate", "says"),
     [

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,39 @@ def test_a_prior_takes_a_function():
             Prior(none)
     with pytest.raises(PriorError, match="returned None"):
         Prior(lambda *_: None, batched=True)
+
+
+@pytest.mark.parametrize(
+    ("draw", "batched", "says"),
+    [
+        (lambda: np.zeros(2), False, r"draw is called as draw\(rng\), and the function given takes \(\)"),
+        (
+            lambda batch_size: np.zeros((batch_size, 2)),
+            True,
+            r"draw is called as draw\(rng, batch_size\), .*batch_size",
+        ),
+    ],
+)
+def test_a_function_that_takes_no_generator_is_told_how_it_is_called(draw, batched, says):
+    with pytest.raises(TypeError, match=says):
+        Prior(draw, ["a", "b"], batched=batched)
+
+
+def test_any_callable_that_takes_the_arguments_will_do():
+    for draw in (lambda *_: np.zeros(2), lambda _, scale=1: np.full(2, scale), partial(np.add, 1.0), Draws()):
+        Prior(draw, ["a", "b"])
+
+
+class Draws:
+    def __call__(self, rng):
+        return np.zeros(2)
+
+
+def test_a_prior_that_fails_says_where_and_how_it_is_called():
+    def draw(size=4):  # a habit where generators are global
+        return np.random.default_rng(1).normal(size=size)
+
+    with pytest.raises(
+        PriorError, match=r"TypeError: .*test_prior.py, line .*, in draw\). It is called as draw\(rng\)"
+    ):
+        Prior(draw)

@@ -159,6 +159,17 @@ def test_an_exception_of_the_simulator_is_told_of():
         list(ahead.batches(1, 1, 0, 2, ahead=1))
 
 
+def test_a_prior_that_fails_is_not_taken_for_the_simulator():
+    prior = Prior(lambda rng: [1 / (rng.random() > 0.4)], ["a"])
+    for workers in (0, 1):
+        with (
+            SimulationAhead(GenerativeModel(prior, Simulator(lambda theta, _: theta)), workers) as ahead,
+            pytest.raises(TrainingError, match="the prior failed: ZeroDivisionError") as raised,
+        ):
+            list(ahead.batches(1, 20, 0, 2, ahead=1))
+        assert "simulator" not in str(raised.value)
+
+
 def test_processes_end_with_the_one_that_started_them():
     code = (
         "import os, time\n"

@@ -160,7 +160,8 @@ class AmortizedPosterior(keras.Layer):
         """
         data = raw_data(data)
         if is_configured(data):
-            return {name: np.asarray(array) for name, array in data.items() if name != "parameters"}
+            given = {name: array for name, array in data.items() if name != "parameters" and array is not None}
+            return {name: np.asarray(array) for name, array in given.items()}
         if self.configurator is None:
             if self.adapted:
                 raise ValueError(

@@ -20,7 +20,8 @@ def checked(configured: Mapping[str, Any], num_params: int) -> dict[str, np.ndar
     """Configured simulations as arrays.
 
     Args:
-        configured: parameters (simulations, num_params), and by the networks' names what they see.
+        configured: parameters (simulations, num_params), and what networks see by its name, or None where it is not
+            there.
         num_params: number of parameters.
 
     Raises:
@@ -28,7 +29,7 @@ def checked(configured: Mapping[str, Any], num_params: int) -> dict[str, np.ndar
     """
     if not isinstance(configured, Mapping):
         raise ValueError(f"a configurator gives a dict of {', '.join(CONFIGURED)}, this one gave {configured!r:.100}")
-    arrays = {name: np.asarray(array) for name, array in configured.items()}
+    arrays = {name: np.asarray(array) for name, array in configured.items() if array is not None}
     if set(arrays) - set(CONFIGURED) or "parameters" not in arrays or not {*arrays} & {*SEEN}:
         raise ValueError(
             f"training takes parameters, and summary_conditions or direct_conditions; besides at most summary_mask; "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cinnflow.arguments import functions
-from cinnflow.errors import PlainError
+from cinnflow.arguments import function_of
+from cinnflow.errors import PlainError, in_one_line
 from cinnflow.simulation.context import Context, ContextGenerator
 from cinnflow.simulation.names import AXES_OF_DRAWS
 from cinnflow.simulation.numbers import unmasked
@@ -34,9 +35,9 @@ class Prior:
         param_names: the same as `names`, by BayesFlow's word.
 
     Raises:
-        PriorError: when bounds and names disagree in number, bounds cross, a name is not an identifier, or what is
-            drawn is not numbers.
-        TypeError: for a `draw` that is no function.
+        PriorError: when bounds and names disagree in number, bounds cross, a name is not an identifier, `draw`
+            fails, or what is drawn is not numbers.
+        TypeError: for a `draw` that is no function, or none of these arguments.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Prior:
         context_generator: ContextGenerator | None = None,
         param_names: Sequence[str] | None = None,
     ) -> None:
-        functions(draw=draw)
+        function_of("draw", draw, "rng", *(["batch_size"] if batched else []))
         self._draw = draw
         self.batched = batched
         self.context_generator = context_generator or ContextGenerator()
@@ -130,12 +131,12 @@ class Prior:
     def _raw(self, rng: np.random.Generator, batch_size: int, context: Context) -> np.ndarray:
         if self.batched:
             positional, named = context.arguments()
-            drawn = self._draw(rng, batch_size, *positional, **named)
+            drawn = self._called(rng, batch_size, *positional, **named)
         else:
             drawn = []
             for row in range(batch_size):
                 positional, named = context.arguments(row)
-                one = self._draw(rng, *positional, **named)
+                one = self._called(rng, *positional, **named)
                 # A function may draw into one array again and again.
                 drawn.append(one.copy() if isinstance(one, np.ndarray | list) else one)
         if drawn is None or (not self.batched and any(each is None for each in drawn)):
@@ -146,6 +147,16 @@ class Prior:
             raise PriorError(f"draw() must return numbers: {error}") from error
         # One parameter may come as a plain number.
         return theta[:, None] if theta.ndim == 1 else theta
+
+    def _called(self, *arguments: Any, **contexts: Any) -> Any:
+        try:
+            return self._draw(*arguments, **contexts)
+        except Exception as error:  # whatever a user's function raises
+            takes = "draw(rng, batch_size)" if self.batched else "draw(rng)"
+            raise PriorError(
+                f"the prior failed: {in_one_line(error)}. It is called as {takes}, rng a numpy.random.Generator, and "
+                "any contexts behind"
+            ) from error
 
 
 def checked_support(names: Sequence[str], lower: ArrayLike, upper: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

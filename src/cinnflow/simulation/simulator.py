@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cinnflow.arguments import functions
+from cinnflow.arguments import function_of
 from cinnflow.simulation.context import Context, ContextGenerator, each_array
 from cinnflow.simulation.numbers import unmasked
 from cinnflow.simulation.outcome import Outcome, Status, outcome_of
@@ -37,7 +37,7 @@ class Simulator:
             that gives more has failed.
 
     Raises:
-        TypeError: for a `simulate` that is no function.
+        TypeError: for a `simulate` that is no function, or none of these arguments.
         ValueError: for a `max_length` that is none.
     """
 
@@ -53,7 +53,7 @@ class Simulator:
         max_length: MaxLength = None,
     ) -> None:
         check_max_length(max_length)
-        functions(simulate=simulate)
+        function_of("simulate", simulate, "theta", "rng")
         self._simulate = simulate
         self.batched = batched
         self.files = list(files)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.errors import PlainError
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.seeds import fixed_global_generators, seed_global_generators
 from cinnflow.simulation.simulator import Simulator
@@ -142,6 +143,8 @@ def _checked(simulate: Callable[[], Simulated]) -> Simulated:
         return simulate()
     except TrainingError:
         raise
+    except PlainError as error:  # of the prior or of a context: a study cannot go on without them either
+        raise TrainingError(str(error)) from error
     except BrokenProcessPool as error:
         raise TrainingError(f"the simulator crashed its process, or memory ran out. {_GO_ON}") from error
     except Exception as error:  # whatever a user's function raises

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cinnflow.arguments import functions
+from cinnflow.arguments import function_of
 from cinnflow.simulation.simulator import Simulator
 
 # TensorFlow is imported where something is simulated: a plan reads the model file, and must not wait for it.
@@ -37,7 +37,7 @@ class TensorFlowSimulator(Simulator):
         files: Sequence[str] = (),
     ) -> None:
         super().__init__(self._simulate_here, batched=True, files=files)
-        functions(simulate=simulate)
+        function_of("simulate", simulate, "theta", "seed")
         self._function = simulate
 
     @cached_property
