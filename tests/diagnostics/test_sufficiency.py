@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cinnflow.diagnostics import sbc, style, sufficiency, verdicts
+from cinnflow.diagnostics import regression, sbc, style, sufficiency, verdicts
 
 NOISE = 0.2
 
@@ -32,7 +32,7 @@ def make_posterior(
 
 def compute(made: dict[str, np.ndarray]) -> pd.DataFrame:
     names = [f"theta_{index}" for index in range(made["truths"].shape[1])]
-    return sufficiency.compute(made["draws"], made["truths"], names, data=made["data"])
+    return sufficiency.compute(made["draws"], made["truths"], names, data={"x": made["data"]})
 
 
 def words(made: dict[str, np.ndarray]) -> list[str]:
@@ -154,7 +154,7 @@ def test_data_sets_left_out_take_their_data_with_them() -> None:
 
 def test_no_more_data_sets_and_entries_than_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sufficiency, "_MOST_DATA_SETS", 200)
-    monkeypatch.setattr(sufficiency, "_MOST_ENTRIES", 5)
+    monkeypatch.setattr(regression, "_MOST_ENTRIES", 5)
     made = make_posterior(lost=1.0)
     assert compute(made)["data_sets"].eq(200).all()
     assert words(made) == [verdicts.FAIL] * 2
@@ -173,5 +173,29 @@ def test_a_figure_needs_its_table_alone_and_is_the_same_every_time(lost: float, 
 
 def test_data_of_other_simulations_are_refused() -> None:
     made = make_posterior()
-    with pytest.raises(ValueError, match=r"data take the shape \(500, entries\), got \(3, 14\)"):
+    with pytest.raises(ValueError, match="data 'x' are of 3 data sets, and the true values of 500"):
         compute({**made, "data": made["data"][:3]})
+
+
+@pytest.mark.parametrize("hidden", ["spread", "correlation", "steps", "spread of a grid", "extremes of sets that vary"])
+def test_a_posterior_is_the_prior_though_the_data_say_much_together(hidden: str) -> None:
+    """What no single number says: each array's numbers lie anywhere, and what they are apart from each other counts."""
+    rng, count = np.random.default_rng(1), 300
+    truths, noise, place = rng.normal(size=(count, 1)), rng.normal(size=(count, 30, 2)), 20 * rng.normal(size=count)
+    spread = np.exp(0.5 * truths)
+    share = np.tanh(truths)
+    there = np.arange(30) < rng.integers(10, 31, (count, 1))
+    data = {
+        "spread": {"x": place[:, None] + spread * noise[:, :, 0], "n": noise[:, 0, 1]},
+        "correlation": {
+            "x": place[:, None] + noise[:, :, 0],
+            "y": share * noise[:, :, 0] + np.sqrt(1 - share**2) * noise[:, :, 1],
+        },
+        "steps": {"x": place[:, None] + np.cumsum(spread * noise[:, :, 0], axis=1)},
+        "spread of a grid": {"x": place[:, None, None] + spread[:, None] * noise},
+        "extremes of sets that vary": {"x": np.where(there, place[:, None] + spread * noise[:, :, 0], np.nan)},
+    }[hidden]
+    draws = rng.normal(size=(count, 100, 1))
+    table = sufficiency.compute(draws, truths, ["theta"], data=data)
+    assert sufficiency.verdict(table)["verdict"].tolist() == [verdicts.FAIL], table
+    assert 0.4 < table["r2_regression"].iloc[0] < 1

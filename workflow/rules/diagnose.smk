@@ -40,7 +40,7 @@ rule sufficiency:
         draws=rules.draws.output,
         manifest=PLAN.manifest_path("test"),
         records=settled(lambda wildcards: taken_back(["test"], USE_OF_DATA)),
-        module=MODULES / "sufficiency.py",
+        modules=[MODULES / "sufficiency.py", MODULES / "regression.py"],
     output:
         table=USE_OF_DATA,
         figure=report(

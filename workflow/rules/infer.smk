@@ -42,7 +42,7 @@ rule infer:
 rule pairs:
     input:
         draws=rules.infer.output.draws,
-        module=MODULES / "pairs.py",
+        modules=[MODULES / "pairs.py", MODULES / "density.py"],
     output:
         figure=report(
             f"{OBSERVATIONS}/{{observation}}/pairs.png",

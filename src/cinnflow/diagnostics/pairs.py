@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style
+from cinnflow.diagnostics.density import density_of
 
 TITLE = "Posterior"
 CAPTION = (
@@ -23,7 +24,7 @@ CAPTION = (
 MAX_PAIRED = 8
 """With more parameters than this, only the diagonal is drawn: pairs would be too small to read."""
 
-_SHOWN, _GRID, _CONTOURS = 1000, 60, (0.9, 0.5)
+_SHOWN, _GRID, _CONTOURS = 1000, 80, (0.9, 0.5)
 
 
 def compute(
@@ -136,15 +137,15 @@ def _rank_correlation(values: np.ndarray) -> np.ndarray:
 
 def _draw_cloud(axis: Axes, x: np.ndarray, y: np.ndarray) -> None:
     axis.scatter(x[:_SHOWN], y[:_SHOWN], s=3, color=style.BLUE, alpha=0.25, lw=0)
-    sample = np.stack([x, y])[:, :_SHOWN]
-    if np.linalg.matrix_rank(np.cov(sample)) < 2:
-        return  # a point or a line has no density
-    density = stats.gaussian_kde(sample)
-    grid_x, grid_y = np.meshgrid(np.linspace(*_limits(x), _GRID), np.linspace(*_limits(y), _GRID))
-    heights = density(np.stack([grid_x.ravel(), grid_y.ravel()])).reshape(grid_x.shape)
-    levels = np.quantile(density(sample), [1 - share for share in _CONTOURS])
+    x, y = x[:_SHOWN], y[:_SHOWN]
+    density = density_of(x, y)
+    if density is None:
+        return
+    # Where no draw lies, such as beyond the prior's bounds, there is no contour either.
+    grid = np.meshgrid(*(np.linspace(values.min(), values.max(), _GRID) for values in (x, y)))
+    levels = np.quantile(density(x, y), [1 - share for share in _CONTOURS])
     if levels[0] < levels[1]:
-        axis.contour(grid_x, grid_y, heights, levels=levels, colors=style.INK, linewidths=(0.8, 1.3))
+        axis.contour(*grid, density(*grid), levels=levels, colors=style.INK, linewidths=(0.8, 1.3))
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:

@@ -1,8 +1,8 @@
-"""Use of the data: does the posterior predict the true values as well as a regression on the raw data does?"""
+"""Use of the data: does the posterior predict the true values as well as a regression on the data does?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,14 @@ from scipy import stats
 
 from cinnflow.diagnostics import style, verdicts
 from cinnflow.diagnostics.marginals import finite_data_sets
+from cinnflow.diagnostics.regression import entries_of, normal_scores, predictions, spread_out, statistics_of
 
 TITLE = "Use of the data"
 CAPTION = (
     "Share of the true values' variance over the held-out simulations that the posterior mean predicts (dot, red where"
-    " the verdict fails), and that a ridge regression on the raw data predicts for simulations that it was not fitted "
-    "to (circle). Parameters and data are normal scores, so that units and heavy tails do not matter. Nothing predicts "
+    " the verdict fails), and that a ridge regression predicts for simulations that it was not fitted to (circle): on "
+    "the raw data, or on the mean, the spread, the quantiles and the like of each array, whichever does better. "
+    "Parameters and data are normal scores, so that units and heavy tails do not matter. Nothing predicts "
     "better in mean square than the mean of the right posterior: where a regression does, the network has lost what "
     "the data say, which calibration cannot see. The verdict fails where the regression's mean square error is lower "
     "by more than a tenth."
@@ -30,41 +32,39 @@ ADVICE = (
 _MARGIN = 0.1
 """How much lower than the posterior's a regression's mean square error may be: no network is quite right."""
 
-_FEWEST, _FOLDS = 20, 5
-_MOST_DATA_SETS = _MOST_ENTRIES = 2000
-_PENALTIES = np.logspace(-8, 2, 41)
-"""Of the ridge, relative to the largest squared singular value: from hardly any to one that leaves the mean alone."""
+_FEWEST, _MOST_DATA_SETS = 20, 2000
 
 
 def compute(
-    draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, data: np.ndarray, seed: int = 0
+    draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, data: Mapping[str, np.ndarray], seed: int = 0
 ) -> pd.DataFrame:
-    """Shares of variance that posterior means and a linear regression on the data predict.
+    """Shares of variance that posterior means and linear regressions on the data predict.
 
     Args:
         draws: posterior draws (data sets, draws, parameters).
         truths: values that the data were simulated with (data sets, parameters).
         names: the parameters' names.
-        data: raw data of the same simulations (data sets, entries); what is not finite counts as in the middle.
+        data: raw data of the same simulations, arrays by name, first axis the data sets; what is not finite counts as
+            in the middle.
         seed: seed of how data sets are shared out between fitting the regression and judging it.
 
     Returns:
-        One row a parameter: parameter, r2 (of the posterior mean) and r2_regression (both of normal scores), p_value,
-        data_sets, left_out. With fewer than 20 data sets there is no regression, and its numbers are NaN.
+        One row a parameter: parameter, r2 (of the posterior mean) and r2_regression (of the better regression; both
+        of normal scores), p_value, data_sets, left_out. With fewer than 20 data sets there is no regression, and its
+        numbers are NaN.
 
     Raises:
         ValueError: when the shapes contradict each other.
     """
-    if data.ndim != 2 or len(data) != len(truths):
-        raise ValueError(f"data take the shape ({len(truths)}, entries), got {data.shape}")
+    for name, array in data.items():
+        if len(array) != len(truths):
+            raise ValueError(f"data {name!r} are of {len(array)} data sets, and the true values of {len(truths)}")
     finite = np.flatnonzero(finite_data_sets(draws, truths, names))
-    chosen = finite[_spread_out(len(finite), _MOST_DATA_SETS)]
+    chosen = finite[spread_out(len(finite), _MOST_DATA_SETS)]
     left_out = len(truths) - len(finite)
-    draws, truths, data = draws[chosen], truths[chosen], data[chosen]
-    scores, count = _normal_scores(truths), len(truths)
-    regression = np.full_like(scores, np.nan)
-    if count >= _FEWEST:
-        regression = _predictions(_entries(data), scores, np.random.default_rng(seed))
+    draws, truths = draws[chosen], truths[chosen]
+    scores, count = normal_scores(truths), len(truths)
+    regressions = _regressions({name: array[chosen] for name, array in data.items()}, scores, seed)
     rows = []
     for index, name in enumerate(names):
         score = scores[:, index]
@@ -72,14 +72,15 @@ def compute(
         scored = np.interp(draws[:, :, index], values, score[first])
         # The mean of few draws has an error of its own, which is not the posterior's.
         posterior_loss = (scored.mean(axis=1) - score) ** 2 - scored.var(axis=1, ddof=1) / scored.shape[1]
-        regression_loss = (regression[:, index] - score) ** 2
+        losses = [(predicted[:, index] - score) ** 2 for predicted in regressions]
+        best = min(losses, key=np.mean, default=np.full(count, np.nan))
         variance = score.var()
         rows.append(
             {
                 "parameter": name,
                 "r2": 1 - posterior_loss.mean() / variance if variance > 0 else np.nan,
-                "r2_regression": 1 - regression_loss.mean() / variance if variance > 0 else np.nan,
-                "p_value": _p_value((1 - _MARGIN) * posterior_loss - regression_loss),
+                "r2_regression": 1 - best.mean() / variance if variance > 0 else np.nan,
+                "p_value": np.minimum(1.0, len(losses) * _p_value((1 - _MARGIN) * posterior_loss - best)),
                 "data_sets": count,
                 "left_out": left_out,
             }
@@ -124,48 +125,14 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(judged, columns=verdicts.COLUMNS)
 
 
-def _spread_out(count: int, most: int) -> np.ndarray:
-    """Positions of all of them, or of as many as may be, evenly spaced."""
-    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(int)
-
-
-def _normal_scores(values: np.ndarray) -> np.ndarray:
-    """Normal scores of the finite values of each column (n, columns), and 0, the middle, for the others."""
-    finite = np.isfinite(values)
-    ranks = stats.rankdata(np.where(finite, values, np.nan), axis=0, nan_policy="omit")
-    return np.nan_to_num(stats.norm.ppf((ranks - 0.5) / np.maximum(1, finite.sum(axis=0))))
-
-
-def _entries(data: np.ndarray) -> np.ndarray:
-    """Normal scores of entries that vary (data sets, entries)."""
-    varying = np.flatnonzero((data != data[:1]).any(axis=0))
-    return _normal_scores(data[:, varying[_spread_out(len(varying), _MOST_ENTRIES)]])
-
-
-def _predictions(entries: np.ndarray, scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Scores (data sets, parameters) from entries (data sets, entries), each by a fit to the other folds."""
-    folds = rng.permutation(np.arange(len(scores)) % _FOLDS)
-    predicted = np.empty_like(scores)
-    for fold in range(_FOLDS):
-        held_out = folds == fold
-        predicted[held_out] = _ridge(entries[~held_out], scores[~held_out], entries[held_out])
-    return predicted
-
-
-def _ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Ridge regression of y (n, parameters) on x (n, entries), each by the penalty that generalized cross-validation
-    likes best, at new x (m, entries).
-    """
-    centre, mean = x.mean(axis=0), y.mean(axis=0)
-    left, sizes, right = np.linalg.svd(x - centre, full_matrices=False)
-    along = left.T @ (y - mean)
-    penalties = (sizes.max(initial=0) ** 2 or 1.0) * _PENALTIES[:, None]
-    lost = penalties / (sizes**2 + penalties)
-    error = np.sum((y - mean - left @ along) ** 2, axis=0) + lost**2 @ along**2
-    freedom = len(x) - 1 - len(sizes) + lost.sum(axis=1, keepdims=True)
-    best = np.argmin(error / freedom**2, axis=0)
-    weights = sizes / (sizes**2 + penalties[best])
-    return mean + (new - centre) @ (right.T @ (weights.T * along))
+def _regressions(data: Mapping[str, np.ndarray], scores: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Scores (data sets, parameters) predicted from all numbers, and from what they say together."""
+    if len(scores) < _FEWEST:
+        return []
+    kinds = [entries_of(data)]
+    if any(array.ndim > 1 for array in data.values()):
+        kinds.append(statistics_of(data))
+    return [predictions(columns, scores, np.random.default_rng(seed)) for columns in kinds]
 
 
 def _p_value(excess: np.ndarray) -> float:

@@ -62,8 +62,7 @@ def _offered(args: argparse.Namespace) -> dict[str, Any]:
         offered["members"] = len(found.fits)
     if args.data:
         simulations = read_simulations(args.stores, [read_manifest(args.data)])
-        arrays = {**simulations.data, **simulations.context}.values()
-        offered["data"] = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
+        offered["data"] = {**simulations.data, **simulations.context}
     return offered
 
 
