@@ -13,11 +13,13 @@ from conjugate_gaussian import exact_log_prob, simulate
 
 import cinnflow as cf
 from cinnflow import config
+from cinnflow.inference import parts
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.ensemble import Ensemble
 from cinnflow.networks import DeepSet, InvertibleNetwork
 from cinnflow.training.batches import InMemoryBatches
 from cinnflow.training.defaults import complete_training
+from cinnflow.training.epochs import Epochs
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.trainer import Trainer
 
@@ -598,3 +600,23 @@ def test_contexts_reach_the_networks_by_themselves():
         np.testing.assert_allclose(sd, 1 / np.sqrt(1 + n_obs / noise**2), rtol=0.35)
     Trainer(posterior, model).train_rounds(1, 32, 1, 8)
     assert np.isfinite(posterior.sample(data, 3)).all()
+
+
+def test_validation_sees_no_more_elements_at_once_than_draws_do(monkeypatch):
+    """However long data sets are: a job whose updates fit into its memory does not end at its first validation."""
+    losses, sizes = {}, {2**18: [], 60: []}
+    whole = AmortizedPosterior.compute_loss
+
+    def compute_loss(self, prepared, training=False):
+        if not training:
+            sizes[most].append(prepared["parameters"].shape[0])
+        return whole(self, prepared, training)
+
+    monkeypatch.setattr(AmortizedPosterior, "compute_loss", compute_loss)
+    monkeypatch.setattr(Epochs, "_validation_loss", Epochs._validation_loss.python_function)
+    for most in sizes:
+        monkeypatch.setattr(parts, "_ELEMENTS_AT_ONCE", most)
+        history = Trainer(small(), simulate, seed=1).train_online(1, iterations_per_epoch=2, validation_sims=10)
+        losses[most] = history.table()["validation_loss"]
+    assert (max(sizes[2**18]), max(sizes[60])) == (10, 6)
+    np.testing.assert_allclose(losses[60], losses[2**18], rtol=1e-5)

@@ -19,7 +19,8 @@ CAPTION = (
     "on the dashed line, the two agree. R² is the share of the true values' variance that the medians predict, r "
     "their correlation, NRMSE the root mean square error of the medians over the range of the true values. A flat "
     "cloud means that the data say little of this parameter, or that the network does not see what they say: Use of "
-    "the data tells the two apart, as far as a regression can. The verdict fails where true values lie above the median more, or less, often than half of the time."
+    "the data tells the two apart, as far as a regression can. The verdict fails where true values lie above the "
+    "median more, or less, often than half of the time."
 )
 ADVICE = (
     "Medians are off on one side: more simulations or epochs; where that does not help, a summary network that suits "

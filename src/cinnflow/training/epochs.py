@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cinnflow.inference.parts import number_of, parts_of, rows_of
 from cinnflow.training.batches import Batches, Block, digest_of, made_ahead
 from cinnflow.training.checkpoint import Checkpoint, code_digest, own_code_digest
 from cinnflow.training.compiled_updates import CompiledUpdates
@@ -218,12 +219,11 @@ class Epochs:
     def _validate(self) -> float:
         if self.validation is None:
             return float("nan")
-        count = len(self.validation["parameters"])
         total = 0.0
-        for start in range(0, count, _VALIDATED_AT_ONCE):
-            part = {name: array[start : start + _VALIDATED_AT_ONCE] for name, array in self.validation.items()}
-            total += float(self._validation_loss(part)) * len(part["parameters"])
-        return total / count
+        for rows in parts_of(self.validation, _VALIDATED_AT_ONCE):
+            part = rows_of(self.validation, rows)
+            total += float(self._validation_loss(part)) * number_of(part)
+        return total / number_of(self.validation)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _validation_loss(self, part: dict[str, tf.Tensor]) -> tf.Tensor:
