@@ -90,7 +90,7 @@ def train(folder: Path, memory: int) -> dict[str, object]:
     command = [sys.executable, "-m", "cinnflow.steps.train", "--stores", str(store_in(folder).path.parent)]
     command += ["--manifests", str(manifest_in(folder)), "--meaning", store_in(folder).name, "--model=", "--options={}"]
     command += ["--network", network.model_dump_json(), "--training", training.model_dump_json(), "--seed", "1"]
-    command += ["--member", "0", "--threads", "2", "--memory", str(memory)]
+    command += ["--member", "0", "--threads", "2", "--memory", str(memory), "--code=", "--timeout", "null"]
     (folder / "fit/member-0").mkdir(parents=True)
     command += ["--fit", str(folder / "fit/member-0/network.keras"), "--history", str(folder / "fit/member-0/h.csv")]
     cost, _ = run(folder, command)

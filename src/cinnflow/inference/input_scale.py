@@ -15,6 +15,8 @@ It is 3.8 for a normal distribution and 6.6 for an exponential one; counts of an
 """
 
 _SMALLEST = 1e-100
+_ENOUGH = 2**24
+"""Numbers that tell all scales well enough; more of them would stand in memory several times over."""
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")
@@ -53,10 +55,12 @@ class InputScale(keras.Layer):
             ValueError: where nothing is there.
         """
         rows = np.asarray(x, np.float64).reshape(-1, self.channels)
-        if present is not None:
-            rows = rows[np.asarray(present, bool).reshape(-1)]
-        if not len(rows):
+        there = np.arange(len(rows)) if present is None else np.flatnonzero(present)
+        if not len(there):
             raise ValueError("none of the data sets that training would start from has any element: mend the simulator")
+        if len(there) > (most := max(1, _ENOUGH // self.channels)):
+            there = np.random.default_rng(0).choice(there, most, replace=False)
+        rows = rows[there]
         quantiles = [
             np.quantile(nonzero, [0.5, 0.99]) if len(nonzero) else (1.0, 1.0)
             for nonzero in (magnitudes[magnitudes > 0] for magnitudes in np.abs(rows).T)

@@ -121,8 +121,9 @@ class Arrangement:
         self._left_out += int(np.sum(~finite))
         if not finite.any():
             raise TrainingError(f"none of the {len(finite)} simulations is finite: mend the simulator")
-        if not finite.all():
-            log.warning("left out %d of %d simulations that are not finite", np.sum(~finite), len(finite))
+        if finite.all():
+            return arrays
+        log.warning("left out %d of %d simulations that are not finite", np.sum(~finite), len(finite))
         return {name: array[finite] for name, array in arrays.items()}
 
     def adapt(self, arrays: Arrays) -> None:

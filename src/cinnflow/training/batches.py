@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
+from cinnflow.inference.parts import parts_of, rows_of
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
 
 T = TypeVar("T")
@@ -111,6 +112,12 @@ def pad_and_stack(batches: Sequence[Arrays], elements: int = 0) -> Arrays:
         longest = max(elements, -(-max(lengths) // _ELEMENTS_STEP) * _ELEMENTS_STEP)
         batches = [padded(batch, longest) for batch in batches]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def prepared_in_parts(prepare: Callable[[Arrays], dict[str, tf.Tensor]], arrays: Arrays) -> dict[str, tf.Tensor]:
+    """Simulations prepared a part at a time: what comes and goes in between takes more memory than they do."""
+    parts = [prepare(rows_of(arrays, rows)) for rows in parts_of(arrays)]
+    return {name: tf.concat([part.pop(name) for part in parts], axis=0) for name in list(parts[0])}
 
 
 def repeat_rows(arrays: Mapping[str, np.ndarray], count: int) -> Arrays:

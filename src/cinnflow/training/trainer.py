@@ -18,7 +18,15 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.training.agreement import check_agreement
 from cinnflow.training.arguments import path_of, settings_of
 from cinnflow.training.arrangement import Arrangement
-from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, made_ahead, pad_and_stack, repeat_rows
+from cinnflow.training.batches import (
+    Arrays,
+    Batches,
+    InMemoryBatches,
+    made_ahead,
+    pad_and_stack,
+    prepared_in_parts,
+    repeat_rows,
+)
 from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
@@ -341,7 +349,7 @@ class Trainer:
         """Trains on arrays, in a pool with room for as many as there will be, so that nothing is compiled anew."""
         self._arrangement.adapt(arrays)
         count = len(arrays["parameters"])
-        pool = self.amortizer.prepare(repeat_rows(arrays, max(count, room)))
+        pool = prepared_in_parts(self.amortizer.prepare, repeat_rows(arrays, max(count, room)))
         batches = InMemoryBatches(pool, settings.batch_size, self._seed("order"), count)
         return self.train_on(batches, settings, validation)
 
