@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 from network_laws import randomize, rebuilt
 
 from cinnflow.networks import DeepSet, SetTransformer, TimeSeriesNetwork
 from cinnflow.networks.deep_set import EquivariantModule
+from cinnflow.networks.masking import with_spread
 
 SETS = {
     "deep_set": lambda: DeepSet(3, units=8),
@@ -73,6 +75,30 @@ def test_data_sets_of_a_batch_do_not_see_each_other(name):
 def test_a_larger_set_of_the_same_elements_is_told_apart(name):
     network, x = made(name), series()
     assert np.abs(network(np.concatenate([x, x], axis=1)) - network(x)).max() > 1e-3
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_spread_of_each_channel_stands_behind_its_values(masked):
+    x = 20 + np.float32([0.3, 5.0]) * series(steps=200)
+    mask = np.tile(np.arange(200) < 120, (4, 1)) if masked else None
+    seen = x[:, :120] if masked else x
+    given = np.where(mask[..., None], x, np.float32(1e6)) if masked else x
+    found = np.asarray(with_spread(ops.convert_to_tensor(given), mask))
+    np.testing.assert_array_equal(found[..., :2], given)
+    spread, expected = found[:, : seen.shape[1], 2:], np.log(seen.std(axis=1, keepdims=True) / 0.01)
+    np.testing.assert_allclose(spread, np.broadcast_to(expected, spread.shape), atol=2e-3)
+    assert (found[:, seen.shape[1] :, 2:] == 0).all()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_element_alone_and_none_spread_nowhere(count):
+    x = tf.constant(series(steps=3))
+    mask = np.arange(3) < count
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        found = with_spread(x, np.tile(mask, (4, 1)))
+    assert (found[..., 2:] == 0).numpy().all()
+    assert np.isfinite(tape.gradient(found, x)).all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -61,3 +61,15 @@ def test_moments_are_those_of_the_exact_posterior(prior, moments, bound):
     assert np.abs(np.mean(draws.mean(axis=1) - mean, axis=0) / spread).max() < 0.02
     assert np.sqrt(np.mean(np.square((draws.mean(axis=1) - mean) / spread))) < 0.04
     assert np.abs(np.mean(draws.std(axis=1) / sd, axis=0) - 1.0).max() < 0.02
+
+
+@pytest.mark.parametrize("network", [cf.DeepSet, cf.SetTransformer, cf.TimeSeriesNetwork])
+def test_a_spread_is_seen_where_sets_differ_far_more_in_where_they_lie(network):
+    """The posterior of 30 numbers' log sd, given their sd alone, is close to normal with an sd of 1 / sqrt(2 · 29)."""
+    rng = np.random.default_rng(1)
+    theta = np.column_stack([rng.normal(0, 10, 2500), rng.normal(0, 0.5, 2500)])
+    x = (theta[:, :1] + np.exp(theta[:, 1:]) * rng.standard_normal((2500, 30)))[..., None]
+    posterior = cf.AmortizedPosterior(cf.InvertibleNetwork(2, 3), network(6, units=32))
+    cf.Trainer(posterior, seed=1).train_offline({"prior_draws": theta[:2000], "sim_data": x[:2000]}, 25, 64)
+    off = posterior.sample(x[2000:], 100, seed=2).mean(axis=1)[:, 1] - theta[2000:, 1]
+    assert np.sqrt(np.mean(off**2)) < 1.5 / np.sqrt(2 * 29)

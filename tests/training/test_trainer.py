@@ -262,8 +262,8 @@ def test_held_back_simulations_are_not_trained_on():
     posterior = small()
     trainer = Trainer(posterior, seed=5)
     trainer.train_offline(simulations, 1, 16, validation_sims=40)
-    held_out = np.random.default_rng(Trainer(posterior, seed=5)._seed("validation")).permutation(100)[:40]
-    rest = np.setdiff1d(np.arange(100), held_out)
+    drawn = np.random.default_rng(Trainer(posterior, seed=5)._seed("validation")).random(100)
+    rest = np.flatnonzero(drawn > np.sort(drawn)[39])
     np.testing.assert_allclose(posterior.parameter_scale.mean, simulations["prior_draws"][rest].mean(axis=0))
 
 
@@ -280,6 +280,23 @@ def test_a_second_training_validates_on_what_the_first_did(monkeypatch):
     for _ in range(2):
         trainer.train_offline(simulations, 1, 16)
     np.testing.assert_array_equal(*seen)
+
+
+def test_what_was_trained_on_is_not_held_out_once_there_is_more(monkeypatch):
+    trained, validated = [], []
+    train_in_memory = Trainer._train_in_memory
+
+    def watched(self, arrays, settings, validation, room=0):
+        trained.append(arrays["parameters"])
+        validated.append(validation["parameters"])
+        return train_in_memory(self, arrays, settings, validation, room)
+
+    monkeypatch.setattr(Trainer, "_train_in_memory", watched)
+    trainer, simulations = Trainer(small(), seed=5), simulate(300, np.random.default_rng(0))
+    for count in (100, 200, 300):
+        trainer.train_offline({name: array[:count] for name, array in simulations.items()}, 1, 16)
+    assert not np.isin(validated[-1], np.concatenate(trained)).any()
+    assert [len(arrays) for arrays in validated] == sorted({len(arrays) for arrays in validated})
 
 
 def test_simulations_that_are_not_finite_are_left_out(caplog):

@@ -21,7 +21,8 @@ from cinnflow.inference.errors import PosteriorFileError, SummaryNetworkError
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+"""Summary networks of format 1 did not see the spread of their data, and have weights of other shapes."""
 _LONGEST = 500
 _LABEL = "cinnflow.json"
 _TRAIN_AGAIN = "train again, in a study by deleting it and running snakemake"
@@ -87,6 +88,11 @@ def read_posterior(path: str | Path) -> AmortizedPosterior:
         )
     if digests != _digests(entries):
         raise PosteriorFileError(f"{path} is damaged: its content is not what was saved; {_TRAIN_AGAIN}")
+    if saved_format < FORMAT:
+        raise PosteriorFileError(
+            f"{path} was saved in format {saved_format}, by an earlier cinnflow {version} whose networks were others; "
+            f"{_TRAIN_AGAIN}"
+        )
     return _deserialize(path, entries)
 
 

@@ -7,7 +7,7 @@ from keras import ops
 
 from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
-from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
+from cinnflow.networks.masking import MaskedLayer, element_count, with_spread, zero_missing
 from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
 
 
@@ -133,7 +133,8 @@ class EquivariantModule(MaskedLayer):
 class DeepSet(MaskedLayer):
     """A summary of a set, whatever its order: equivariant modules, then an invariant one.
 
-    It sees the number of elements beside their average, so that a larger set can say more.
+    It sees the number of elements beside their average, so that a larger set can say more, and the spread of each
+    channel beside its values.
 
     Args:
         summary_dim: number of learned summary statistics.
@@ -171,7 +172,7 @@ class DeepSet(MaskedLayer):
         self.invariant = InvariantModule(summary_dim, num_dense, units, activation, last, dtype=self.dtype_policy)
 
     def build(self, x_shape, mask_shape=None) -> None:
-        shape = tuple(x_shape)
+        shape = (*x_shape[:-1], 2 * x_shape[-1])
         for module in self.equivariant:
             module.build(shape)
             shape = (*shape[:-1], self.units)
@@ -179,7 +180,7 @@ class DeepSet(MaskedLayer):
 
     def call(self, x, mask=None, training: bool = False):
         """x (n, elements, channels), mask (n, elements) true where an element is there -> (n, summary_dim)."""
-        x = zero_missing(x, mask)
+        x = with_spread(zero_missing(x, mask), mask)
         for module in self.equivariant:
             x = module(x, mask=mask)
         return self.invariant(x, mask=mask)

@@ -1,9 +1,12 @@
-"""Layers, means and fillings that see only the elements which a mask says are there."""
+"""Layers, means, spreads and fillings that see only the elements which a mask says are there."""
 
 from __future__ import annotations
 
 import keras
 from keras import ops
+
+_SMALL_SPREAD = 0.01
+"""Of standardized data: below it, a spread is told from none less and less."""
 
 
 class MaskedLayer(keras.Layer):
@@ -35,3 +38,17 @@ def element_count(x, mask):
         # A sum, since a set of none has no first element.
         return ops.sum(ops.zeros_like(x[:, :1, :1]), axis=1) + ops.cast(ops.shape(x)[1], x.dtype)
     return ops.sum(ops.cast(mask, x.dtype), axis=1)[:, None]
+
+
+def with_spread(x, mask):
+    """x (n, elements, channels) -> (n, elements, 2 × channels): behind each channel's values, how far they spread.
+
+        ½ log(1 + s² / ε²),    s the standard deviation of a channel over the elements that are there
+
+    Where sets differ far more in where they lie than in how far each spreads, averages over elements hardly tell the
+    spread, and a network that learns it from them takes many times as many simulations.
+    """
+    deviation = zero_missing(x - masked_mean(x, mask)[:, None], mask)
+    variance = masked_mean(ops.square(deviation), mask)
+    spread = 0.5 * ops.log1p(variance[:, None] / _SMALL_SPREAD**2)
+    return ops.concatenate([x, zero_missing(ops.broadcast_to(spread, ops.shape(x)), mask)], axis=-1)

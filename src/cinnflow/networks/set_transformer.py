@@ -7,7 +7,7 @@ from keras import ops
 
 from cinnflow.arguments import whole_number
 from cinnflow.networks.attention import AttentionBlock, AttentionPooling
-from cinnflow.networks.masking import MaskedLayer, element_count, zero_missing
+from cinnflow.networks.masking import MaskedLayer, element_count, with_spread, zero_missing
 from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
 
 
@@ -16,7 +16,8 @@ class SetTransformer(MaskedLayer):
     """A summary of a set, whatever its order: attention among elements through inducing points, then pooling.
 
     An induced attention block first lets a few learned inducing points look at the set, then the set at these, so that
-    its cost grows linearly with the number of elements. The summary sees the number of elements too.
+    its cost grows linearly with the number of elements. The summary sees the number of elements too, and the spread of
+    each channel.
 
     Args:
         summary_dim: number of learned summary statistics.
@@ -63,7 +64,7 @@ class SetTransformer(MaskedLayer):
         self.dense = Mlp(1, units, activation, summary_dim, seed=next(seeds), dtype=self.dtype_policy)
 
     def build(self, x_shape, mask_shape=None) -> None:
-        shape = tuple(x_shape)
+        shape = (*x_shape[:-1], 2 * x_shape[-1])
         for inducing, attending in zip(self.inducing, self.attending, strict=True):
             inducing.build(shape)
             attending.build(shape, (shape[0], self.num_inducing_points, self.units))
@@ -73,7 +74,7 @@ class SetTransformer(MaskedLayer):
 
     def call(self, x, mask=None, training: bool = False):
         """x (n, elements, channels), mask (n, elements) true where an element is there -> (n, summary_dim)."""
-        x = zero_missing(x, mask)
+        x = with_spread(zero_missing(x, mask), mask)
         for inducing, attending in zip(self.inducing, self.attending, strict=True):
             x = attending(x, inducing(x, mask=mask))
         pooled = ops.reshape(self.pooling(x, mask=mask), (ops.shape(x)[0], self.num_seeds * self.units))

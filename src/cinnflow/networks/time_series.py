@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from cinnflow.arguments import whole_number
-from cinnflow.networks.masking import MaskedLayer, masked_mean, zero_missing
+from cinnflow.networks.masking import MaskedLayer, masked_mean, with_spread, zero_missing
 from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
 
 
@@ -14,9 +14,9 @@ from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
 class TimeSeriesNetwork(MaskedLayer):
     """A summary of a time series: convolutions, then a recurrent network, then a dense one.
 
-    The dense network sees the recurrent network's last state and the average of the convolutions' features. A missing
-    step counts as zero in the convolutions, beside a channel that says which steps are there; the recurrent network
-    skips it.
+    The convolutions see the spread of each channel beside its values, the dense network the recurrent network's last
+    state and the average of the convolutions' features. A missing step counts as zero in the convolutions, beside a
+    channel that says which steps are there; the recurrent network skips it.
 
     Args:
         summary_dim: number of learned summary statistics.
@@ -70,7 +70,7 @@ class TimeSeriesNetwork(MaskedLayer):
 
     def build(self, x_shape, mask_shape=None) -> None:
         batch, steps, channels = x_shape
-        width = channels + 1
+        width = 2 * channels + 1
         for convolution in self.convolutions:
             convolution.build((batch, steps, self.kernel_size * width))
             width = self.filters
@@ -79,6 +79,7 @@ class TimeSeriesNetwork(MaskedLayer):
 
     def call(self, x, mask=None, training: bool = False):
         """x (n, time steps, channels), mask (n, time steps) true where a step is there -> (n, summary_dim)."""
+        x = with_spread(zero_missing(x, mask), mask)
         features = zero_missing(ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1), mask)
         for convolution in self.convolutions:
             features = zero_missing(convolution(_windows(features, self.kernel_size)), mask)

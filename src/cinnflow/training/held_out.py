@@ -7,30 +7,28 @@ import numpy as np
 from cinnflow.training.batches import Arrays
 
 
-def held_apart(arrays: Arrays, number: int, seed: int) -> tuple[Arrays, Arrays]:
-    """Simulations to train on, and this number of others for validation, drawn at random.
+def held_apart(arrays: Arrays, how_many: int | float, seed: int) -> tuple[Arrays, Arrays]:
+    """Simulations to train on, and others for validation, drawn at random.
 
     Args:
         arrays: configured simulations, by name, first axis the simulations.
-        number: how many are held out.
+        how_many: are held out: an integer, this number; or a share of them, one at least. Which a share takes does not
+            depend on how many there are: what was trained on is not held out once there are more behind.
         seed: seed of which.
 
     Raises:
         ValueError: where none would be left to train on.
     """
     count = len(arrays["parameters"])
+    drawn = np.random.default_rng(seed).random(count)
+    number = max(1, int(np.sum(drawn < how_many))) if isinstance(how_many, float) else int(how_many)
     if number >= count:
         raise ValueError(
             f"{number} of {count} simulations held back for validation leaves none to train on: give more simulations, "
             "or a smaller validation_sims"
         )
-    order = np.random.default_rng(seed).permutation(count)
+    order = np.argsort(drawn)
     rest, held_out = (
         {name: array[np.sort(rows)] for name, array in arrays.items()} for rows in (order[number:], order[:number])
     )
     return rest, held_out
-
-
-def count_held_out(arrays: Arrays, share: float) -> int:
-    """How many of these simulations are a share of them, one at least."""
-    return max(1, round(share * len(arrays["parameters"])))

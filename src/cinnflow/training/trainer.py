@@ -31,7 +31,7 @@ from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
 from cinnflow.training.fresh_batches import fresh_batches
-from cinnflow.training.held_out import count_held_out, held_apart
+from cinnflow.training.held_out import held_apart
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
 from cinnflow.training.purposes import Purpose, purpose_seed
@@ -247,8 +247,7 @@ class Trainer:
                 for arrays in coming:
                     arrays = {name: array[:sim_per_round] for name, array in arrays.items()}
                     if validation_sims is None:
-                        number = count_held_out(arrays, in_all.validation_share)
-                        arrays, held_out = held_apart(arrays, number, self._seed("validation"))
+                        arrays, held_out = held_apart(arrays, in_all.validation_share, self._seed("validation"))
                         held_back.append(held_out)
                         validation = pad_and_stack(held_back)
                     simulations.append(arrays)
@@ -289,10 +288,9 @@ class Trainer:
         if isinstance(validation_sims, Mapping) or validation_sims == 0:
             validation = self._validation(validation_sims)
         else:
-            share = settings.validation_share
-            number = count_held_out(arrays, share) if validation_sims is None else validation_sims
+            how_many = settings.validation_share if validation_sims is None else validation_sims
             # The same in every training: what one has trained on, a later one does not take for validation.
-            arrays, validation = held_apart(arrays, number, purpose_seed(self.seed, 0, "validation"))
+            arrays, validation = held_apart(arrays, how_many, purpose_seed(self.seed, 0, "validation"))
         return self._train_in_memory(arrays, settings, validation)
 
     def train_on(
