@@ -336,3 +336,52 @@ def test_what_a_study_of_simulations_made_elsewhere_cannot_have(elsewhere):
         assert ended.returncode == 1
         assert says in ended.stdout
         assert "Traceback" not in ended.stdout + ended.stderr
+
+
+NETWORK = """
+import keras
+@keras.saving.register_keras_serializable()
+class Convolution(keras.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.net = keras.Sequential([keras.layers.Conv2D(2, 1), keras.layers.GlobalAveragePooling2D()])
+    def call(self, x): return self.net(SEEN)
+"""
+
+
+@pytest.mark.parametrize(("seen", "fits"), [("x[..., None]", True), ("x", False)])
+def test_check_tries_a_summary_network_of_the_model_files_own(study, seen, fits):
+    (study / "model.py").write_text(MODEL + NETWORK.replace("SEEN", seen))
+    (study / "config.yaml").write_text(f"{CONFIG}network: {{summary: {{type: Convolution}}}}\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == (0 if fits else 1), ended.stdout + ended.stderr
+    assert ("Convolution does not take data sets of shape (3, 4)" in ended.stdout) != fits
+
+
+def test_check_tells_which_arrays_the_summary_network_reads(study):
+    simulate = "{'x': rng.normal(size=(3, 2)), 'y': rng.normal(size=4), 'z': rng.normal(size=3)}"
+    (study / "model.py").write_text(MODEL.replace("theta + rng.normal(size=(3, 2))", simulate))
+    assert "deep_set reads x, z as channels of one; y go past it, as they are" in cinnflow(study, "check").stdout
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_check_remarks_on_a_script_that_nothing_watches(study, declared):
+    script = study / "sim.py"
+    script.write_text(
+        "import random, sys\nrandom.seed(sys.argv[1])\nopen(sys.argv[2], 'w').write(f'{random.random()}')\n"
+    )
+    command = [sys.executable, str(script), "{seed}", "{out}"]
+    files = [str(script)] if declared else []
+    build = f"cf.ExternalSimulator({command!r}, out='x.csv', files={files!r})"
+    (study / "model.py").write_text(MODEL.replace("cf.Simulator(simulate)", build))
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (f"{script} by an absolute path: an edit would not be noticed" in ended.stdout) != declared
+    assert "cannot be run" not in ended.stdout
+
+
+def test_alternative_priors_without_names_are_refused(study):
+    (study / "model.py").write_text(MODEL + "alternative_priors = [lambda theta: 0 * theta['a']]\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 1
+    assert "takes a dict of functions by name" in ended.stderr

@@ -10,12 +10,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from cinnflow.errors import PlainError, in_one_line
 from cinnflow.inference.observation import ObservationError, check_truncated_around, read_observation
 from cinnflow.plan import Plan
 from cinnflow.report.numbers import alike
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.outcome import Status
-from cinnflow.simulation.padding import maximum, varying
+from cinnflow.simulation.padding import MASK, maximum, varying
 from cinnflow.simulation.parameter_faults import parameter_faults
 from cinnflow.simulation.pilot import Pilot, pilot
 from cinnflow.simulation.prior import Prior
@@ -72,7 +73,9 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
     unfit = _unfit(found.theta, prior, console)
     shapes = found.shapes | plan.model.generative.context_shapes
     _remark_on_order(plan, shapes, console, varying(found.shapes, max_length))
+    _remark_on_channels(plan, shapes, console, varying(found.shapes, max_length))
     problems = [*unfit, *found.problems, *_no_array(plan, found.shapes), *_unreadable(plan, found)]
+    problems += _unfit_network(plan, found)
     for problem in problems:
         console.print(problem, style="red", markup=False, highlight=False)
     simulations = sum(plan.simulations(split) for split in plan.splits)
@@ -99,12 +102,13 @@ def _remark_on_order(
 ) -> None:
     """Says where a summary network for sets takes a vector, whose entries may each mean something of their own."""
     kind = plan.study.network.summary.type
-    # As networks do: the first array with an axis, one that varies in length before others, and all that are as long.
-    first = next((shape[0] for name, shape in shapes.items() if shape and (not padded or name in padded)), 1)
-    taken = [name for name, shape in shapes.items() if shape[:1] == (first,)]
-    if kind not in ("deep_set", "set_transformer") or first == 1 or len(taken) > 1 or len(shapes[taken[0]]) > 1:
+    taken = _to_summary(shapes, padded)
+    if kind not in ("deep_set", "set_transformer") or len(taken) != 1 or len(shapes[taken[0]]) > 1:
         return
-    count = "" if padded else f"{first} "
+    (elements,) = shapes[taken[0]]
+    if elements == 1:
+        return
+    count = "" if padded else f"{elements} "
     other = "" if padded else ", and none takes each for a statistic of its own"
     console.print(
         f"{kind} takes the {count}numbers of {taken[0]} for exchangeable. Where it matters which is which, set "
@@ -112,6 +116,54 @@ def _remark_on_order(
         markup=False,
         highlight=False,
     )
+
+
+def _remark_on_channels(
+    plan: Plan, shapes: Mapping[str, tuple[int, ...]], console: Console, padded: Sequence[str]
+) -> None:
+    """Says which arrays the summary network reads, where there are several."""
+    taken = _to_summary(shapes, padded)
+    beside = [name for name in shapes if name not in taken]
+    if plan.study.network.summary.type == "none" or not taken or len(shapes) == 1:
+        return
+    together = " as channels of one" if len(taken) > 1 else ""
+    past = f"; {', '.join(beside)} go past it, as they are" if beside else ""
+    console.print(
+        f"{plan.study.network.summary.type} reads {', '.join(taken)}{together}{past}", markup=False, highlight=False
+    )
+
+
+def _to_summary(shapes: Mapping[str, tuple[int, ...]], padded: Sequence[str]) -> list[str]:
+    """As networks do: the first array with an axis, one that varies in length before others, and all as long."""
+    first = next((shape[0] for name, shape in shapes.items() if shape and (not padded or name in padded)), None)
+    return [name for name, shape in shapes.items() if shape and shape[0] == first]
+
+
+def _unfit_network(plan: Plan, found: Pilot) -> list[str]:
+    """What to say of a summary network of the model file's own that does not take data as they are simulated."""
+    if not plan.own_network or not any(found.shapes.values()):
+        return []
+    # TensorFlow, for which nobody else has to wait.
+    from cinnflow.training.untrained import try_on, untrained
+
+    prior, simulator = plan.model.generative.prior, plan.model.generative.simulator
+    rng, count = np.random.default_rng(plan.study.seed), 8
+    shapes = found.shapes | plan.model.generative.context_shapes
+    padded = varying(found.shapes, simulator.max_length)
+    longest = {name: (maximum(simulator.max_length), *shape[1:]) for name, shape in shapes.items() if name in padded}
+    data = {name: rng.normal(size=(count, *shape)) for name, shape in (shapes | longest).items()}
+    if padded:
+        most = maximum(simulator.max_length)
+        data[MASK] = np.arange(most) < rng.integers(1, most + 1, (count, 1))
+        data |= {name: data[MASK].sum(axis=1) for name in found.lengths}
+    try:
+        own = getattr(plan.model.module, plan.own_network)
+        try_on(untrained(plan.study.network, prior, plan.study.seed, own), found.theta[:count], data)
+    except PlainError as error:
+        return [str(error)]
+    except Exception as error:  # whatever a user's layer raises
+        return [f"the summary network {plan.own_network} failed on data as they are simulated: {in_one_line(error)}"]
+    return []
 
 
 def _unreadable(plan: Plan, found: Pilot) -> list[str]:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from cinnflow.inference import drawing, parts
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.networks import DeepSet, InvertibleNetwork
+from cinnflow.networks import DeepSet, InvertibleNetwork, SetTransformer, TimeSeriesNetwork
 
 THETA, DATA = simulations()
 
@@ -325,3 +325,19 @@ def test_networks_that_are_none_are_refused():
     for network in (DeepSet, np.mean):
         with pytest.raises(TypeError, match="summary_net takes a Keras layer, or None, got"):
             AmortizedPosterior(InvertibleNetwork(2), network)
+
+
+@pytest.mark.parametrize("network", [DeepSet, SetTransformer, TimeSeriesNetwork])
+def test_a_data_set_of_no_elements_is_the_same_with_and_without_a_mask(network):
+    made = AmortizedPosterior(InvertibleNetwork(3, 1), network(3, units=8))
+    made.adapt(THETA, {"x": DATA["series"], "mask": np.tile(np.arange(7) < 4, (len(THETA), 1))})
+    missing = made.log_prob(THETA[:2], {"x": np.zeros((2, 7, 2)), "mask": np.zeros((2, 7), bool)})
+    np.testing.assert_allclose(made.log_prob(THETA[:2], {"x": np.zeros((2, 0, 2))}), missing, atol=1e-5)
+
+
+def test_a_parameter_that_is_nan_has_no_density(trained):
+    theta = THETA[:2].copy()
+    theta[1, 0] = np.nan
+    found = trained.log_prob(theta, rows(DATA, slice(2)))
+    assert np.isfinite(found[0])
+    assert np.isnan(found[1])

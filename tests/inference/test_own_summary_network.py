@@ -225,5 +225,5 @@ def test_from_python_too_what_does_not_come_back_is_told_before_and_refused_at_t
 def test_a_network_for_other_channels_is_told_that_each_comes_twice():
     network = keras.Sequential([keras.Input((5, 2)), keras.layers.Flatten(), keras.layers.Dense(3)])
     posterior = cf.AmortizedPosterior(cf.InvertibleNetwork(2, 1), network)
-    with pytest.raises(SummaryNetworkError, match=r"of shape \(5, 4\), where each channel comes twice"):
+    with pytest.raises(SummaryNetworkError, match=r"of shape \(5, 4\): first all channels, standardized"):
         posterior.adapt(THETA, DATA)

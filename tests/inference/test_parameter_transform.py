@@ -8,6 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
 from cinnflow.inference.parameter_transform import ParameterTransform
 
@@ -101,8 +102,21 @@ def test_parameters_on_a_bound_are_taken_as_half_as_far_as_the_closest_other_one
     assert np.all(np.abs(on - u.mean(axis=0)) < 12 * u.std(axis=0))
     np.testing.assert_array_equal(u, ParameterTransform(LOWER, UPPER).forward(theta)[0], "no other one is moved")
     nearly = np.array([0.0, 1e-100, 5.0 - 1e-14, -2.0 + 1e-14])
-    np.testing.assert_allclose(transform.forward(nearly[None])[0], on, rtol=1e-9)
+    np.testing.assert_array_equal(
+        transform.forward(nearly[None])[0], ParameterTransform(LOWER, UPPER).forward(nearly[None])[0], "nor one closer"
+    )
 
 
 def test_what_is_no_number_stays_none():
     assert np.isnan(ParameterTransform(LOWER, UPPER).forward(np.full((1, 4), np.nan))[0]).all()
+
+
+@pytest.mark.parametrize("smallest", [1e-3, 1e-6])
+def test_a_density_integrates_to_one_however_far_from_a_bound_parameters_were(smallest):
+    transform = ParameterTransform(np.zeros(1), np.ones(1))
+    transform.adapt(np.array([[smallest], [1 - smallest]]))
+    u = np.linspace(-40, 40, 20_001)
+    theta = transform.inverse(u[:, None]).numpy()
+    forward, log_det = transform.forward(theta)
+    density = np.exp(stats.norm(0, 5).logpdf(forward.numpy()[:, 0]) + log_det.numpy())
+    assert np.trapezoid(density * theta[:, 0] * (1 - theta[:, 0]), u) == pytest.approx(1, abs=1e-3)

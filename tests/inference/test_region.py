@@ -98,3 +98,8 @@ def test_the_density_of_several_vectors_is_that_of_each(kind):
     assert found.shape == (len(theta), 2)
     for column in range(2):
         np.testing.assert_allclose(found[:, column], made.log_prob(several[:, column], data), rtol=1e-4, atol=1e-4)
+
+
+def test_data_sets_one_after_the_other_have_the_regions_that_they_have_alone():
+    both = around([[-20.0, 0.0], [20.0, 0.0]]).thresholds
+    np.testing.assert_array_equal(both, np.concatenate([around([x]).thresholds for x in ([-20.0, 0.0], [20.0, 0.0])]))

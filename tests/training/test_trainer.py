@@ -179,6 +179,17 @@ def test_the_next_round_is_not_simulated_before_the_validation_simulations():
     assert made_by == [True] * 12 + [False] * 10
 
 
+def test_in_processes_too_the_next_round_waits_for_the_validation_simulations():
+    """A limit is for the batch that is waited for: the validation's would run out behind a whole round."""
+
+    def slow(count, rng):
+        time.sleep(0.05)
+        return simulate(count, rng)
+
+    trainer = Trainer(small(), slow, simulation_workers=2, simulation_timeout=0.05)
+    assert len(trainer.train_rounds(2, 1600, 1, 32, validation_sims=32)) == 2
+
+
 def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():
     counts = []
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from cinnflow.arguments import whole_number
 from cinnflow.inference.configurator import Configurator, Data, raw_data
-from cinnflow.inference.configured import check_configured, is_configured, zero_where_missing
+from cinnflow.inference.configured import check_configured, is_configured, with_an_element, zero_where_missing
 from cinnflow.inference.drawing import draw
 from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
@@ -160,8 +160,7 @@ class AmortizedPosterior(keras.Layer):
         """
         data = raw_data(data)
         if is_configured(data):
-            given = {name: array for name, array in data.items() if name != "parameters" and array is not None}
-            return {name: np.asarray(array) for name, array in given.items()}
+            return {n: np.asarray(array) for n, array in data.items() if n != "parameters" and array is not None}
         if self.configurator is None:
             if self.adapted:
                 raise ValueError(
@@ -246,7 +245,7 @@ class AmortizedPosterior(keras.Layer):
             data: as for `sample`.
 
         Returns:
-            Log-densities (data sets,) or (data sets, n); −inf outside the bounds.
+            Log-densities (data sets,) or (data sets, n); −inf outside the bounds, NaN where a parameter is NaN.
         """
         theta = np.asarray(theta, np.float64)
         configured = self._ready(data)
@@ -264,7 +263,8 @@ class AmortizedPosterior(keras.Layer):
                 block = slice(first, first + ROWS_AT_ONCE)
                 values = each[part, block]
                 inside = self.transform.inside(values) & ~np.isinf(values).any(axis=-1)
-                log_prob[part, block] = np.where(inside, self._density(values, condition), -np.inf)
+                outside = np.where(np.isnan(values).any(axis=-1), np.nan, -np.inf)
+                log_prob[part, block] = np.where(inside, self._density(values, condition), outside)
         return log_prob.reshape(theta.shape[:-1])
 
     log_posterior = log_prob
@@ -307,7 +307,7 @@ class AmortizedPosterior(keras.Layer):
             self.configurator.check(data)
         if not number_of(configured):
             raise ValueError("the data hold no data set")
-        return configured
+        return with_an_element(configured)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _summaries_of(self, configured: dict) -> tf.Tensor:

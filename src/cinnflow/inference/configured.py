@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.simulation.padding import MASK
+
 CONFIGURED = ("parameters", "summary_conditions", "summary_mask", "direct_conditions")
 SEEN = ("summary_conditions", "direct_conditions")
 
@@ -70,6 +72,18 @@ def zero_where_missing(configured: dict[str, np.ndarray]) -> dict[str, np.ndarra
     return {**configured, "summary_conditions": np.where(mask.astype(bool)[..., None], conditions, 0)}
 
 
+def with_an_element(configured: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same arrays; where data sets have no element at all, with one that is missing, as they have in training."""
+    if "summary_conditions" not in configured or configured["summary_conditions"].shape[1]:
+        return configured
+    count, _, channels = configured["summary_conditions"].shape
+    return {
+        **configured,
+        "summary_conditions": np.zeros((count, 1, channels)),
+        "summary_mask": np.zeros((count, 1), bool),
+    }
+
+
 def check_configured(arrays: Mapping[str, np.ndarray], trained: Mapping[str, Sequence[int | None]]) -> None:
     """Checks configured data that a posterior is asked about.
 
@@ -121,8 +135,8 @@ def check_finite(arrays: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
             bad &= there.reshape(*there.shape, *[1] * (bad.ndim - 2))
         if bad.any():
             raise ValueError(
-                f"data {name!r} hold values that are not finite in data set {first_of(bad)}: leave it out, or say in a "
-                "mask which elements are there"
+                f"data {name!r} hold values that are not finite in data set {first_of(bad)}: leave it out, or say "
+                f"in a boolean array {MASK!r} (data sets, elements) which elements are there"
             )
 
 

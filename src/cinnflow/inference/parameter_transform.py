@@ -22,8 +22,8 @@ class ParameterTransform:
 
     Everything is in double precision; NumPy arrays and tensors both go in. No θ that `inverse` returns lies outside the
     bounds. A θ on a bound, where rounding may have put it, is taken as one just inside: once `adapt` knows how close to
-    its bounds a parameter comes, as one at half that distance, and so is any that is closer. Otherwise its u, and with
-    it the density of the posterior, would be out of all proportion.
+    its bounds a parameter comes otherwise, as one at half that distance. Its u, and with it the density of the
+    posterior, would be out of all proportion.
 
     Args:
         lower: lower bounds (parameters,), −inf where there is none.
@@ -50,7 +50,7 @@ class ParameterTransform:
         self._log_width = np.where(both, np.log(self._b - self._a, where=both, out=np.zeros_like(self._a)), 0.0)
         self._least = np.where(both, 1e-15 * (self._b - self._a), np.finfo(np.float64).tiny)
         self.closest = np.stack([self._least, self._least])
-        """The least that counts as a distance from the lower and the upper bound (2, parameters)."""
+        """What counts as the distance of a parameter on its lower and its upper bound (2, parameters)."""
 
     def inside(self, theta) -> tf.Tensor:
         """Whether each vector theta (..., parameters) lies within the bounds -> (...,)."""
@@ -89,8 +89,8 @@ class ParameterTransform:
         theta = _double(theta)
         above, below = theta - self._a, self._b - theta
         # Not maximum(), which would make a number of what is none.
-        above = tf.where(above < self.closest[0], self.closest[0], above)
-        below = tf.where(below < self.closest[1], self.closest[1], below)
+        above = tf.where(above <= self._least, self.closest[0], above)
+        below = tf.where(below <= self._least, self.closest[1], below)
         log_above = tf.math.log(tf.where(self._has_lower, above, 1.0))
         log_below = tf.math.log(tf.where(self._has_upper, below, 1.0))
         u = tf.where(self._has_lower | self._has_upper, log_above - log_below, theta)

@@ -69,15 +69,17 @@ class Region:
             seed: of the posterior draws that the thresholds come from.
             wider: the region that the fit's simulations come from.
         """
-        draws = posterior.sample(observed, _DRAWS, seed=seed)
-        holding = np.quantile(posterior.log_prob(draws, observed), LEFT_OUT, axis=1)
-        reachable = np.tile(prior_draws, (len(draws), 1, 1))
-        densities = posterior.log_prob(reachable, observed)
-        if wider is not None:
-            densities[:, ~wider.inside(prior_draws)] = -np.inf
+        allowed = np.ones(len(prior_draws), bool) if wider is None else wider.inside(prior_draws)
         least = int(np.ceil(LEAST_SHARE * len(prior_draws)))
-        reached = np.sort(densities, axis=1)[:, -least]
-        return cls(posterior, observed, np.minimum(holding, reached), wider)
+        thresholds = []
+        # One after the other: so many draws of many parameters take gigabytes.
+        for one in range(len(next(iter(observed.values())))):
+            data_set = {name: array[one : one + 1] for name, array in observed.items()}
+            draws = posterior.sample(data_set, _DRAWS, seed=seed)
+            holding = np.quantile(posterior.log_prob(draws, data_set), LEFT_OUT)
+            densities = np.where(allowed, posterior.log_prob(prior_draws[None], data_set)[0], -np.inf)
+            thresholds.append(min(holding, np.sort(densities)[-least]))
+        return cls(posterior, observed, np.array(thresholds), wider)
 
     def inside(self, theta: np.ndarray) -> np.ndarray:
         """Whether parameters (n, parameters) lie in the region (n,)."""

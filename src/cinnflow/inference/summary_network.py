@@ -29,8 +29,8 @@ def create_weights(network: keras.Layer, shape: tuple[int | None, ...], dtype: s
         summaries = network(tf.zeros((2, *shape), dtype))
     except (ValueError, TypeError) as error:
         raise SummaryNetworkError(
-            f"the summary network {type(network).__name__} does not take data sets of shape {shape}, where each "
-            f"channel comes twice, standardized and on a logarithmic scale (zero, unless it is heavy-tailed): {error}"
+            f"the summary network {type(network).__name__} does not take data sets of shape {shape}: first all "
+            f"channels, standardized, then all once more on a logarithmic scale (zero, unless heavy-tailed): {error}"
         ) from error
     for layer in network._flatten_layers():
         if getattr(layer, "use_cudnn", False):

@@ -95,6 +95,8 @@ class ExternalSimulator:
         self.context_generator = context_generator or ContextGenerator()
         self.max_length = max_length
         self._names: list[str] = []
+        self.undeclared: list[str] = []
+        """Files that the command names by an absolute path, and that are not declared, once it is bound."""
 
     def bind(self, names: Sequence[str], folder: Path) -> None:
         """Fills in what the model file knows: the parameters' names, and the folder that relative paths start from.
@@ -117,6 +119,15 @@ class ExternalSimulator:
         self.files = sorted(
             {*self.files, *(os.path.normpath(part) for part, path in zip(self.command, located, strict=True) if path)}
         )
+        declared = {(folder / name).resolve() for name in self.files}
+        self.undeclared = [
+            part
+            for part in self.command
+            if Path(part).is_absolute()
+            and os.path.isfile(part)  # noqa: PTH113
+            and Path(part).resolve() not in declared
+            and shutil.which(Path(part).name) != part
+        ]
         program = located[0] or self.command[0]
         if shutil.which(program) is None:
             where = "no such executable file (chmod +x?)" if os.sep in program else "not found on PATH"

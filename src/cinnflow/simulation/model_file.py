@@ -64,7 +64,10 @@ class Model:
     @property
     def alternative_priors(self) -> dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]]:
         """Other priors by name: functions of the parameters that give log(other density / prior density) + constant."""
-        return dict(getattr(self.module, "alternative_priors", {}))
+        found = getattr(self.module, "alternative_priors", {})
+        if not isinstance(found, Mapping) or not all(map(callable, found.values())):
+            raise ModelError(f"alternative_priors in {self.path} takes a dict of functions by name, got {found!r:.100}")
+        return dict(found)
 
     def derived_quantities(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Quantities that follow from parameters, by name.
@@ -102,14 +105,16 @@ class Model:
         return found
 
     def check_quantities(self, theta: np.ndarray) -> None:
-        """Checks what the model file says of derived quantities and published values, which come late in a study.
+        """Checks what the model file says of derived quantities, published values and other priors: they come late.
 
         Args:
             theta: (n, parameters).
 
         Raises:
-            ModelError: where derived quantities cannot be computed, or a published one is not known.
+            ModelError: where derived quantities cannot be computed, a published one is not known, or other priors are
+                no functions by name.
         """
+        self.alternative_priors  # noqa: B018 - raises
         known = [*self.generative.prior.names, *self.derived_quantities(theta)]
         for entry in self.published:
             if entry["quantity"] not in known:

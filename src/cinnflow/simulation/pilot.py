@@ -117,7 +117,7 @@ def pilot(
             *(_overwriting(written, written_again) if python else ()),
             *_unlike(data, model.simulator.max_length),
         ],
-        [_without_chance(len(ok))] if without_chance else [],
+        [*([_without_chance(len(ok))] if without_chance else []), *([] if python else _undeclared(model.simulator))],
         "online" if fast else "rounds",
     )
 
@@ -182,6 +182,16 @@ def _without_chance(vectors: int) -> str:
         "That is right for a simulator without noise. Where there should be noise, it has to come from rng or {seed}, "
         "not from a seed of the simulator's own"
     )
+
+
+def _undeclared(simulator: ExternalSimulator) -> list[str]:
+    """What to say of files that the command names, and that nothing watches."""
+    if not simulator.undeclared:
+        return []
+    return [
+        f"the command names {', '.join(simulator.undeclared)} by an absolute path: an edit would not be noticed, and "
+        "its simulations would join those of before. Name it by a path from the model file's folder, or in files=[...]"
+    ]
 
 
 def _overwriting(written: dict[str, list[int]], again: dict[str, list[int]]) -> list[str]:

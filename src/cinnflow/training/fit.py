@@ -15,7 +15,6 @@ from cinnflow.config import Training
 from cinnflow.config_network import Network
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.saving import check_comes_back
-from cinnflow.networks.from_config import build_networks
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.store.reader import Simulations
 from cinnflow.store.stored_simulations import StoredSimulations
@@ -27,6 +26,7 @@ from cinnflow.training.history import Epoch, History
 from cinnflow.training.memory import room_for_data
 from cinnflow.training.streamed_batches import StreamedBatches, samples
 from cinnflow.training.trainer import Trainer
+from cinnflow.training.untrained import untrained
 
 log = logging.getLogger(__name__)
 
@@ -102,15 +102,7 @@ def fit(
     posterior = warm_start
     if posterior is None:
         network = complete_network(network, training, count)
-        inference_net, summary_net = build_networks(network, len(about.names), seed, own_summary)
-        posterior = AmortizedPosterior(
-            inference_net,
-            summary_net,
-            names=about.names,
-            lower=about.lower,
-            upper=about.upper,
-            summary_loss_fun=network.summary_loss and network.summary_loss.upper(),
-        )
+        posterior = untrained(network, about, seed, own_summary)
     elif posterior.names != list(about.names):
         raise TrainingError(
             f"a warm start takes a posterior for the same parameters: it has {', '.join(posterior.names)}, and the "

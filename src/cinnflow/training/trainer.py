@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -238,16 +238,18 @@ class Trainer:
         size = chosen.batch_size
         per_round = -(-sim_per_round // size)
         with self._simulating() as ahead:
-            stream = ahead.batches(self._seed("batches"), size, 0, rounds * per_round, per_round)
-            arranged = (self._arrangement.together(list(islice(stream, per_round))) for _ in range(rounds))
+            # Each round's are asked for on their own, so that none of the next one's come before the validation's.
+            starts, seed = range(0, rounds * per_round, per_round), self._seed("batches")
+            made = (list(ahead.batches(seed, size, start, start + per_round, per_round)) for start in starts)
+            arranged = map(self._arrangement.together, made)
             first = next(arranged)
-            # Before the next round is simulated, which it would have to wait for.
             validation = self._validation(validation_sims, size, ahead)
             with closing(made_ahead(chain([first], arranged))) as coming:
                 for arrays in coming:
                     arrays = {name: array[:sim_per_round] for name, array in arrays.items()}
                     if validation_sims is None:
-                        arrays, held_out = held_apart(arrays, in_all.validation_share, self._seed("validation"))
+                        number = max(1, round(in_all.validation_share * sim_per_round))
+                        arrays, held_out = held_apart(arrays, number, self._seed("validation"))
                         held_back.append(held_out)
                         validation = pad_and_stack(held_back)
                     simulations.append(arrays)
