@@ -384,4 +384,4 @@ def test_alternative_priors_without_names_are_refused(study):
     (study / "model.py").write_text(MODEL + "alternative_priors = [lambda theta: 0 * theta['a']]\n")
     ended = cinnflow(study, "check")
     assert ended.returncode == 1
-    assert "takes a dict of functions by name" in ended.stderr
+    assert "takes a dict of functions by name" in ended.stdout

@@ -21,7 +21,7 @@ from quickstart import (
 
 import cinnflow as cf
 
-UPDATES = 350
+UPDATES = 400
 """Updates that cinnflow's defaults take to come closer to the truth than the tutorial's network does in 10,000."""
 
 

@@ -62,10 +62,10 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
     for name, shape in found.shapes.items():
         varies = f", the first axis up to {maximum(max_length)}" if name in varying(found.shapes, max_length) else ""
         console.print(f"data {name}: shape {shape}{varies}", markup=False)
-    alike: dict[str, list[str]] = {}
+    failures: dict[str, list[str]] = {}
     for index, outcome in found.failures.items():
-        alike.setdefault(f"{outcome.status.label}: {outcome.message}", []).append(str(index))
-    for failure, which in alike.items():
+        failures.setdefault(f"{outcome.status.label}: {outcome.message}", []).append(str(index))
+    for failure, which in failures.items():
         several = f"simulations {', '.join(which)}" if len(which) > 1 else f"simulation {which[0]}"
         console.print(f"{several} {failure}", style="red", markup=False)
     for remark in found.remarks:

@@ -85,20 +85,28 @@ def test_the_spread_of_each_channel_stands_behind_its_values(masked):
     given = np.where(mask[..., None], x, np.float32(1e6)) if masked else x
     found = np.asarray(with_spread(ops.convert_to_tensor(given), mask))
     np.testing.assert_array_equal(found[..., :2], given)
-    spread, expected = found[:, : seen.shape[1], 2:], np.log(seen.std(axis=1, keepdims=True) / 0.01)
+    spread, expected = found[:, : seen.shape[1], 2:], np.log(seen.std(axis=1, keepdims=True))
     np.testing.assert_allclose(spread, np.broadcast_to(expected, spread.shape), atol=2e-3)
     assert (found[:, seen.shape[1] :, 2:] == 0).all()
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_an_element_alone_and_none_spread_nowhere(count):
+def test_an_element_alone_and_none_have_a_spread_with_a_gradient(count):
     x = tf.constant(series(steps=3))
-    mask = np.arange(3) < count
+    mask = np.tile(np.arange(3) < count, (4, 1))
     with tf.GradientTape() as tape:
         tape.watch(x)
-        found = with_spread(x, np.tile(mask, (4, 1)))
-    assert (found[..., 2:] == 0).numpy().all()
+        found = with_spread(x, mask)
+    np.testing.assert_allclose(found[..., 2:], np.log(0.01) * mask[..., None] * np.ones(2), rtol=1e-3)
     assert np.isfinite(tape.gradient(found, x)).all()
+
+
+def test_a_channel_that_is_zero_throughout_has_no_spread():
+    x = series()
+    x[..., 1] = 0
+    found = with_spread(tf.constant(x), None)
+    assert (found[..., 3] == 0).numpy().all()
+    assert (found[..., 2] != 0).numpy().all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -43,12 +43,15 @@ def element_count(x, mask):
 def with_spread(x, mask):
     """x (n, elements, channels) -> (n, elements, 2 × channels): behind each channel's values, how far they spread.
 
-        ½ log(1 + s² / ε²),    s the standard deviation of a channel over the elements that are there
+        ½ log((s² + ε²) / (1 + ε²)),    s the standard deviation of a channel over the elements that are there
 
     Where sets differ far more in where they lie than in how far each spreads, averages over elements hardly tell the
-    spread, and a network that learns it from them takes many times as many simulations.
+    spread, and a network that learns it from them takes many times as many simulations. A channel that is zero
+    throughout, as the logarithmic one of data without heavy tails, has a spread of zero.
     """
     deviation = zero_missing(x - masked_mean(x, mask)[:, None], mask)
-    variance = masked_mean(ops.square(deviation), mask)
-    spread = 0.5 * ops.log1p(variance[:, None] / _SMALL_SPREAD**2)
+    variance = masked_mean(ops.square(deviation), mask)[:, None]
+    spread = 0.5 * ops.log((variance + _SMALL_SPREAD**2) / (1 + _SMALL_SPREAD**2))
+    used = ops.any(zero_missing(x, mask) != 0, axis=1, keepdims=True)
+    spread = ops.where(used, spread, ops.zeros_like(spread))
     return ops.concatenate([x, zero_missing(ops.broadcast_to(spread, ops.shape(x)), mask)], axis=-1)
