@@ -12,9 +12,9 @@ from cinnflow.store.batch import run_batch
 from cinnflow.store.commit import decode_batch
 from cinnflow.store.description import read_description
 from cinnflow.store.journal import open_journal, read_journal
-from cinnflow.store.layout import Batch, StoreError
+from cinnflow.store.layout import STATUS, Batch, StoreError
 from cinnflow.store.seal import seal
-from cinnflow.store.usual_shape import settle_shape
+from cinnflow.store.usual_shape import check_shape, settle_shape
 from cinnflow.store.verify import journal_and_withdraw
 
 BATCHES, ODD = 8, 5
@@ -70,6 +70,38 @@ def test_the_shape_that_most_have_holds_and_nothing_runs_again(run, tmp_path):
     run(usual, *range(BATCHES))
     assert seal(usual, "round-0", BATCHES, 1, 0.2, "")[0] == manifest
     assert in_store(usual) == in_store(store)
+
+
+@pytest.mark.parametrize("odd", [3, 4, 5])
+def test_what_a_sealed_store_holds_depends_on_no_order(tmp_path, odd):
+    model = make_model()
+    of_odd = {model.draw(simulation_seed(7, "round-0", number))[0] for number in range(odd)}
+    model.simulator = Simulator(lambda theta, _: np.full(3 if theta[0] in of_odd else 4, theta[0]))
+    held = []
+    for folder, order in (("forwards", range(BATCHES)), ("backwards", reversed(range(BATCHES)))):
+        store = make_store(tmp_path / folder)
+        for number in order:
+            run_batch(Batch(store, "round-0", number, 1), model, 7, PARTS, Limits())
+        try:
+            check_shape(store, "round-0", model, " --configfile mine.yaml")
+        except StoreError as error:
+            assert str(error).endswith("cinnflow retry --configfile mine.yaml --reason unreadable")
+            assert settle_shape(store, model, tmp_path)
+            for number in range(BATCHES):
+                run_batch(Batch(store, "round-0", number, 1), model, 7, PARTS, Limits())
+            check_shape(store, "round-0", model, "")
+        seal(store, "round-0", BATCHES, 1, 0.9, "")
+        held.append(in_store(store))
+    assert held[0] == held[1]
+
+
+def test_a_seal_looks_past_batches_that_are_damaged_or_taken_back(run, tmp_path):
+    store = make_store(tmp_path)
+    run(store, ODD, 0, 1, 2, 3)
+    store.chunk("round-0", STATUS, 0).write_bytes(b"?")
+    store.chunk("round-0", STATUS, 1).unlink()
+    with pytest.raises(StoreError, match=r"2 simulations in .* as 1 do in all"):
+        check_shape(store, "round-0", run.model, "")
 
 
 def test_a_split_of_which_nothing_counted_is_taken_up_too(run, tmp_path):

@@ -126,5 +126,5 @@ rule seal:
     localrule: True
     shell:
         "{STEP}.seal --store {STORES}/{params.store:q}.zarr --split {wildcards.split} --batches {params.batches}"
-        " --batch-size {params.batch_size} --max-failed {SIMULATIONS.max_failed} --options={OPTIONS:q}"
-        " --command {COMMAND:q} --manifest {output:q} 2> {log:q}"
+        " --batch-size {params.batch_size} --max-failed {SIMULATIONS.max_failed} --model={MODEL:q}"
+        " --model-options {MODEL_OPTIONS:q} --options={OPTIONS:q} --command {COMMAND:q} --manifest {output:q} 2> {log:q}"

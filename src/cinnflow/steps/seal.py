@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 
 from cinnflow.simulation.folder_lock import alone_in
+from cinnflow.simulation.model_file import load_model
 from cinnflow.steps.shared.running import run_step, say
 from cinnflow.store.layout import Store, place
 from cinnflow.store.seal import provenance, seal
+from cinnflow.store.usual_shape import check_shape
 
 
 def main() -> None:
@@ -20,6 +22,8 @@ def main() -> None:
     parser.add_argument("--batches", type=int, required=True)
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--max-failed", type=float, required=True)
+    parser.add_argument("--model", required=True, help="the model file")
+    parser.add_argument("--model-options", type=json.loads, required=True, help="keyword arguments of build(), as JSON")
     parser.add_argument("--options", default="", help="what names the study on a command line, for messages")
     parser.add_argument("--command", default="", help="the command that the user gave, for provenance")
     parser.add_argument("--manifest", type=Path, required=True, help="the manifest to write")
@@ -27,7 +31,10 @@ def main() -> None:
 
 
 def _seal(args: argparse.Namespace) -> None:
-    manifest, effort = seal(Store(args.store), args.split, args.batches, args.batch_size, args.max_failed, args.options)
+    store = Store(args.store)
+    if store.misshapen.is_dir():  # else there is nothing to load the model for
+        check_shape(store, args.split, load_model(args.model, args.model_options).generative, args.options)
+    manifest, effort = seal(store, args.split, args.batches, args.batch_size, args.max_failed, args.options)
     _record(args.manifest.parent / "provenance.json", args.split, provenance(effort, args.command))
     place(args.manifest, manifest.text().encode(), args.manifest.with_suffix(".temporary"))
     say(f"{args.split}: sealed, {manifest.counts['ok']} of {manifest.simulations} simulations succeeded")

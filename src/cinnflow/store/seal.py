@@ -186,9 +186,7 @@ def _too_many_failures(
     ]
     retried = ",".join(Status(kind).name.lower() for kind in np.unique(status[status != Status.OK]))
     some = counts[Status.OK.label] > 0
-    unreadable = counts[Status.UNREADABLE.label] > 0
-    or_as_they_are = ", or take them as they are where most have another shape than the first batch"
-    again = f"To run them again{or_as_they_are if unreadable else ''}:  cinnflow retry{options} --reason {retried}"
+    again = f"To run them again:  cinnflow retry{options} --reason {retried}"
     mend = "They were made elsewhere: mend them in the file simulations.source, or leave them out there."
     return (
         f"{split} does not seal: {failed_share(counts):.1%} of its {len(status)} simulations failed ({reasons}), "

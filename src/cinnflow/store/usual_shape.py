@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -12,11 +13,42 @@ import numpy as np
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import varying
+from cinnflow.store.chunks import decode
 from cinnflow.store.commit import decode_batch, padded_outcome, signature
 from cinnflow.store.description import Description, place_description, read_description
 from cinnflow.store.journal import is_running, read_journal
-from cinnflow.store.layout import Batch, Store, StoreError
+from cinnflow.store.layout import STATUS, Batch, Store, StoreError
 from cinnflow.store.verify import journal_and_withdraw
+
+Signature = tuple[tuple[str, tuple[int, ...]], ...]
+"""Names and shapes of what a simulation gives, in one order."""
+
+
+def check_shape(store: Store, split: str, model: GenerativeModel, options: str) -> None:
+    """Checks that a store has the shape that most of its simulations have, whichever batch was the first to end.
+
+    It is not settled here: that takes batches back, which jobs that run beside the seal may depend on.
+
+    Args:
+        store: the store.
+        split: which of its splits is to be sealed, for the message.
+        model: a bound generative model, whose simulations the store holds.
+        options: what names the study on a command line, for the message: empty, or ` --configfile <file>`.
+
+    Raises:
+        StoreError: when it has another one.
+    """
+    description = read_description(store)
+    if description is None:
+        return
+    counts, own = _counts(store, description, model), _own(description)
+    usual = _usual(counts)
+    if usual != own:
+        raise StoreError(
+            f"{split} does not seal: {counts[usual]} simulations in {store.path} give {_words(usual)}, and the batch "
+            f"that ended first gave {_words(own)}, as {counts[own]} do in all.\n"
+            f"To let what most give hold, and run none again:  cinnflow retry{options} --reason unreadable"
+        )
 
 
 def settle_shape(store: Store, model: GenerativeModel, results: Path) -> str:
@@ -40,15 +72,13 @@ def settle_shape(store: Store, model: GenerativeModel, results: Path) -> str:
     if description is None or not store.misshapen.is_dir():
         return ""
     _check_idle(store)
-    batches = _committed(store, description)
-    values = [decode_batch(batch, description) for batch in batches]
-    kept = [read_journal(batch.misshapen) for batch in batches]
-    own = tuple(sorted(description.data_signature.items()))
-    counts = Counter(signature(padded_outcome(entry.outcome, model)[0]) for entries in kept for entry in entries)
-    counts[own] += sum(int(np.sum(of["status"] == Status.OK)) for of in values)
-    usual = max(counts, key=lambda shapes: (counts[shapes], shapes == own))
+    counts, own = _counts(store, description, model), _own(description)
+    usual = _usual(counts)
     if usual == own:
         return ""
+    batches = _committed(store, description)
+    for batch in batches:
+        decode_batch(batch, description)  # a damaged one is told before any is taken back
     _check_idle(store)
     while batches:  # another study's job may have committed one meanwhile
         for batch in batches:
@@ -65,6 +95,29 @@ def settle_shape(store: Store, model: GenerativeModel, results: Path) -> str:
         f"{store.path}: {counts[usual]} simulations give {_words(usual)}, and the first batch gave {_words(own)}. "
         "What most give holds now: the next snakemake takes them up, and runs none of them again"
     )
+
+
+def _own(description: Description) -> Signature:
+    return tuple(sorted(description.data_signature.items()))
+
+
+def _counts(store: Store, description: Description, model: GenerativeModel) -> Counter[Signature]:
+    """How many simulations of the committed batches give data of which shape."""
+    own = _own(description)
+    counts = Counter({own: 0})
+    for batch in _committed(store, description):
+        record = store.chunk(batch.split, STATUS, batch.number)
+        # One may be taken back meanwhile, or damaged, which is told where the batch itself is read.
+        with contextlib.suppress(FileNotFoundError, StoreError):
+            counts[own] += int(np.sum(decode(STATUS, record.read_bytes(), batch.size) == Status.OK))
+            kept = read_journal(batch.misshapen)
+            counts.update(signature(padded_outcome(entry.outcome, model)[0]) for entry in kept)
+    return counts
+
+
+def _usual(counts: Counter[Signature]) -> Signature:
+    """The shape that most have; of two that are as frequent the larger one, which no order of batches decides."""
+    return max(counts, key=lambda shapes: (counts[shapes], shapes))
 
 
 def _committed(store: Store, description: Description) -> list[Batch]:
@@ -84,5 +137,5 @@ def _check_idle(store: Store) -> None:
         )
 
 
-def _words(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> str:
+def _words(shapes: Signature) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in shapes)
