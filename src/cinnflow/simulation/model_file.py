@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +20,9 @@ from cinnflow.simulation.names import checked_name
 from cinnflow.simulation.seeds import fixed_global_generators
 
 _PREFIX = "cinnflow_model_"
+
+_IMPORTED: dict[Path, set[str]] = {}
+"""Names of the modules that each model file has imported: a process that loads it again finds them imported already."""
 
 
 class ModelError(PlainError, ValueError):
@@ -34,11 +37,13 @@ class Model:
         path: the file.
         generative: what its build() returned, bound to the file's folder.
         module: the module itself, for what it may define beside build().
+        imported: files of the modules that loading it has imported, by the modules' names.
     """
 
     path: Path | None
     generative: GenerativeModel | None
     module: ModuleType
+    imported: dict[str, Path] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -144,10 +149,15 @@ def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None
             )
         return NO_MODEL
     path = Path(path).resolve()
+    before = set(sys.modules)
     with fixed_global_generators():
         module = import_model(path)
         _check_published(path, module)
-        return Model(path, _built(path, module, options), module)
+        generative = _built(path, module, options)
+    names = _IMPORTED.setdefault(path, set())
+    names |= sys.modules.keys() - before
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(names)}
+    return Model(path, generative, module, {name: Path(file) for name, file in files.items() if file})
 
 
 def _built(path: Path, module: ModuleType, options: dict[str, Any]) -> GenerativeModel:

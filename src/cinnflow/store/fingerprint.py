@@ -1,9 +1,9 @@
 """The fingerprint: a digest of what a simulation means, and of nothing else.
 
 It covers the model's code as parsed, so that comments, docstrings and formatting do not count; of that code, what
-build() can reach, so that reading an observation or naming a derived quantity does not count; modules that it imports
-and that are not installed, by their bytes where they are compiled; the bytes of the files that the simulator declares;
-the options; and the seed.
+build() can reach, so that reading an observation or naming a derived quantity does not count; modules that it imports,
+under whatever name, and that are not installed, by their bytes where they are compiled; the bytes of the files that the
+simulator declares; the options; and the seed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def fingerprint(model: Model, options: Mapping[str, Any], seed: int) -> Fingerpr
         ModelError: when a declared file is not there, or a local module cannot be parsed.
     """
     folder = model.path.parent
-    parts = {f"code: {name}": digest for name, digest in _code(model.path, ("build",)).items()}
+    parts = {f"code: {name}": digest for name, digest in _code(model.path, ("build",), model.imported).items()}
     for name in sorted(model.generative.simulator.files):
         path = folder / name
         if not path.is_file():
@@ -117,14 +117,21 @@ def code_digest(path: Path | None, roots: tuple[str, ...]) -> str:
     return _sha(json.dumps(_code(path, roots), sort_keys=True))[:8]
 
 
-def _code(path: Path, roots: tuple[str, ...]) -> dict[str, str]:
-    """Digests of the definitions that `roots` reach, by name, with those of local modules that they import."""
+def _code(path: Path, roots: tuple[str, ...], imported: Mapping[str, Path] | None = None) -> dict[str, str]:
+    """Digests of the definitions that `roots` reach, by name, with those of local modules that they import.
+
+    Args:
+        path: the model file.
+        roots: names of some of its functions or values.
+        imported: files of the modules that it was seen to import, by the modules' names.
+    """
     tree = _parsed(path)
     found: dict[str, str] = {}
     # A module that is imported and never named is imported for what it does.
     mentioned = set(_mentioned(tree))
     imports = [node for node in tree.body if _is_import(node) and not mentioned & set(_defined(node))]
     places = _places(path.parent)
+    imports += _unread_imports(tree, places, imported or {})
     for name, nodes in _reachable(tree, roots, places).items():
         found[name] = _sha(*(_canonical(node) for node in nodes))
         imports += _imports(*nodes)
@@ -260,6 +267,14 @@ def _imports(*nodes: ast.AST) -> list[ast.Import | ast.ImportFrom]:
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
     ]
     return [*(node for node in found if isinstance(node, ast.Import | ast.ImportFrom)), *by_function]
+
+
+def _unread_imports(tree: ast.Module, places: list[Path], imported: Mapping[str, Path]) -> list[ast.Import]:
+    """Imports from these places that a model file was seen to do, and that its code does not show, as by a variable."""
+    own = {name: file for name, file in imported.items() if any(file.is_relative_to(place) for place in places)}
+    shown = _local_modules(_imports(tree), places) if own else []
+    unread = [(ast.Import([ast.alias(name)]), file) for name, file in own.items() if file not in shown]
+    return [node for node, file in unread if file in _imported_files(node, places[0], places)]
 
 
 def _called(call: ast.Call) -> str:
