@@ -29,6 +29,35 @@ def test_many_data_sets_are_stacked_along_the_first_axis(tmp_path):
         assert observed["y"].shape == (7, 2, 3)
 
 
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+def test_a_file_laid_out_like_simulations_made_elsewhere(tmp_path, suffix):
+    path, x, y = tmp_path / f"observed.{suffix}", np.arange(10.0).reshape(2, 5), np.ones((2, 2, 3))
+    theta = np.full((2, 5), 9.0)  # shaped like data
+    write(path, {"theta": theta, "data/x": x})
+    np.testing.assert_array_equal(read_observation(path, ONE)["x"], x)
+    write(path, {"theta": theta, "x": x})
+    np.testing.assert_array_equal(read_observation(path, ONE)["x"], x)
+    write(path, {"data/counts": x})  # just one array needs no name
+    np.testing.assert_array_equal(read_observation(path, ONE)["x"], x)
+    write(path, {"theta": theta, "data/x": x, "y": y})
+    observed = read_observation(path, TWO)
+    np.testing.assert_array_equal(observed["x"], x)
+    np.testing.assert_array_equal(observed["y"], y)
+    write(path, {"theta": theta})
+    with pytest.raises(ObservationError, match=r"gives \['theta'\]; simulations give \['x'\]: no x"):
+        read_observation(path, ONE)
+
+
+def write(path, arrays):
+    """An archive of arrays, of the kind that its suffix says."""
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+        return
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+
+
 def test_a_csv_by_column_or_without_a_header(tmp_path):
     (tmp_path / "named.csv").write_text("# source: a paper\nday,count\nmonday,1\ntuesday,2\n")
     np.testing.assert_array_equal(read_observation(tmp_path / "named.csv", {"cases": (2,)})["cases"], [[1, 2]])

@@ -12,7 +12,7 @@ import numpy as np
 from cinnflow.errors import PlainError
 from cinnflow.simulation.numbers import numbers
 from cinnflow.simulation.padding import MASK
-from cinnflow.simulation.tables import READERS, has_counted_columns
+from cinnflow.simulation.tables import READERS, has_counted_columns, read_hdf5
 
 MOST_TRUNCATED_AROUND = 16
 """Data sets that proposals are truncated around: their regions are united."""
@@ -54,6 +54,8 @@ def read_observation(
     the header that pandas gives columns without names, unless the whole table is shaped like one data set.
     Where there are several arrays, each of one number, a row is one data set.
 
+    An NPZ or HDF5 file may be laid out like simulations made elsewhere, with each array as data/<name>.
+
     Args:
         path: the file.
         shapes: shape of each array and context of one simulation, by name.
@@ -76,6 +78,7 @@ def read_observation(
         )
     try:
         output = (read or READERS[path.suffix])(path)
+        nested = {} if read else _nested(path, output)
     except Exception as error:
         raise ObservationError(f"{path} could not be read: {type(error).__name__}: {error}") from error
     needed = {name: shape for name, shape in shapes.items() if name not in lengths}
@@ -86,6 +89,8 @@ def read_observation(
         output = _of_table(output, name, shape)
     elif read is None and path.suffix == ".csv" and isinstance(output, Mapping):
         output = _of_columns(output, needed)
+    elif nested:
+        output = {name: output[name] for name in needed if name in output} | nested
     named = _named(output, needed, path)
     missing = sorted(set(needed) - set(named))
     if missing:
@@ -185,10 +190,17 @@ def _there(path: Path, data: Mapping[str, np.ndarray], padded: Collection[str]) 
     return found
 
 
+def _nested(path: Path, output: Any) -> dict[str, np.ndarray]:
+    """The arrays data/<name> of an archive, by name."""
+    if path.suffix == ".npz":
+        return {name.removeprefix("data/"): array for name, array in output.items() if name.startswith("data/")}
+    return read_hdf5(path, "data") if path.suffix in (".h5", ".hdf5") else {}
+
+
 def _named(output: Any, shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, Any]:
     """The file's arrays by the simulator's names; a file of just one array needs no name."""
     if isinstance(output, Mapping):
-        if len(shapes) == 1 and len(output) == 1:
+        if len(shapes) == 1 and len(output) == 1 and "theta" not in output:  # parameters are no data
             return {next(iter(shapes)): next(iter(output.values()))}
         return dict(output)
     if len(shapes) == 1:

@@ -69,12 +69,14 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         return {name: archive[name] for name in archive.files}
 
 
-def read_hdf5(path: Path) -> dict[str, np.ndarray]:
-    """An HDF5 file: its data sets at the top level by name."""
+def read_hdf5(path: Path, group: str = "/") -> dict[str, np.ndarray]:
+    """An HDF5 file: the data sets of a group, without those of groups in it, by name; none where there is no group."""
     import h5py  # h5py takes longer to import than a small batch to start
 
     with h5py.File(path, "r") as file:
-        return {name: np.asarray(item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
+        found = file.get(group)
+        members = found.items() if isinstance(found, h5py.Group) else ()
+        return {name: np.asarray(item) for name, item in members if isinstance(item, h5py.Dataset)}
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
