@@ -129,6 +129,25 @@ def test_check_reads_the_file_that_proposals_are_truncated_around(study, observe
     assert says in " ".join(ended.stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("rows", "says", "remarks"),
+    [
+        ("1,2\n3,4\n5,6\n", "observation one: 1 data set, x (3, 2)", False),
+        ("1990,1991,1992,1993,1994,1995\n3.5,4,4,9,1,0\n", "observation one: 2 data sets, each x (3, 2)", True),
+        ("0,7,9,11,20,31\n3,4,5,6,7,9\n", "observation one: 2 data sets, each x (3, 2)", False),
+        ("a,b,c,d,e,f\n1,2,3,4,5,6\n3,3,3,3,3,3\n", "observation one: 2 data sets, each x (3, 2)", False),
+        ("#1990,1991,1992,1993,1994,1995\n3.5,4,4,9,1,0\n", "observation one: 1 data set, x (3, 2)", False),
+    ],
+)
+def test_check_says_what_it_reads_from_an_observation(study, rows, says, remarks):
+    (study / "config.yaml").write_text(CONFIG + "observations: {one: one.csv}\n")
+    (study / "one.csv").write_text(rows)
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout
+    assert says in ended.stdout.splitlines()
+    assert ("the first row of one.csv goes up in whole numbers" in ended.stdout) == remarks
+
+
 def test_check_reads_observations_that_may_be_shorter(study):
     (study / "model.py").write_text(
         MODEL.replace("size=(3, 2)", "size=(n_obs, 2)")
@@ -143,6 +162,7 @@ def test_check_reads_observations_that_may_be_shorter(study):
     (study / "one.csv").write_text("1,2\n3,4\n5,6\n")
     ended = cinnflow(study, "check")
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "observation one: 1 data set, x (3, 2)" in ended.stdout
 
 
 def test_a_simulator_in_tensorflow_runs_in_worker_processes(study):
@@ -313,6 +333,19 @@ def test_a_study_of_simulations_made_elsewhere(elsewhere):
     ended = cinnflow(elsewhere, "retry", "--reason", "not_finite")
     assert ended.returncode == 1
     assert "none of them can be run again: mend those that failed in sims.npz" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("observed", "code", "says"),
+    [("1,2,3", 0, "observation one: 1 data set, x (3,)"), ("1,2,3,4", 1, "one.csv: x has shape (1, 4)")],
+)
+def test_check_reads_the_observations_of_simulations_made_elsewhere(elsewhere, observed, code, says):
+    with (elsewhere / "config.yaml").open("a") as file:
+        file.write("observations: {one: one.csv}\n")
+    (elsewhere / "one.csv").write_text(observed)
+    ended = cinnflow(elsewhere, "check")
+    assert ended.returncode == code
+    assert says in ended.stdout
 
 
 def test_parameters_made_elsewhere_that_cannot_be_trained(elsewhere):

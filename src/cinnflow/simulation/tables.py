@@ -53,6 +53,15 @@ def has_counted_columns(path: Path) -> bool:
     return len(first) > 1 and bool(others) and first == [str(column) for column in range(len(first))]
 
 
+def has_increasing_first_row(path: Path, rows: int) -> bool:
+    """Whether a CSV file of so many rows begins with whole numbers that go up, as years do, and has no other such row.
+
+    Two numbers go up by chance too often to tell.
+    """
+    first, *others = _rows(path)
+    return len(others) == rows - 1 and len(first) > 2 and _goes_up(first) and not any(map(_goes_up, others))
+
+
 def read_json(path: Path) -> Any:
     """A JSON file: a list or number, or an object of them."""
     return json.loads(path.read_text())
@@ -103,6 +112,14 @@ def _number(cell: str) -> float:
     """A cell's number; Fortran writes exponents with a D."""
     cell = cell.strip()
     return float("nan" if _is_missing(cell) else _DOUBLE.sub(r"\1e\2", cell))
+
+
+def _goes_up(row: list[str]) -> bool:
+    """Whether a row holds whole numbers alone, each larger than the one before."""
+    if not all(_is_number(cell) for cell in row):
+        return False
+    numbers = np.array([_number(cell) for cell in row])
+    return bool(np.all(numbers == np.floor(numbers)) and np.all(np.diff(numbers) > 0))
 
 
 def _is_missing(cell: str) -> bool:
