@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import shlex
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -202,12 +203,25 @@ def test_only_the_tail_of_standard_error_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["sleep 60", "exit 0"])
-def test_a_grandchild_does_not_outlive_its_program(tmp_path, ending):
+@pytest.mark.parametrize("start", ["sh", "setsid sh", "setsid setsid --fork sh"])
+def test_a_grandchild_does_not_outlive_its_program(tmp_path, ending, start):
     pid = tmp_path / "pid"
-    script = f"sh -c 'echo $$ > {pid}; exec sleep 61' & echo 1 > \"$1\"; while ! [ -s {pid} ]; do :; done; {ending}"
+    script = f"{start} -c 'echo $$ >{pid}; exec sleep 61' & echo 1 > \"$1\"; while ! [ -s {pid} ]; do :; done; {ending}"
     (outcome,) = simulate(shell(script), tmp_path, timeout=1)
     assert outcome.status is (Status.OK if ending == "exit 0" else Status.TIMED_OUT)
     assert eventually(lambda: not is_alive(int(pid.read_text())))
+
+
+def test_what_the_reader_has_started_outlives_a_program(tmp_path):
+    helpers = []
+
+    def read(_):
+        helpers.append(subprocess.Popen(["sleep", "61"]))
+        return np.array([helper.poll() is None for helper in helpers][:1], float)
+
+    simulator = ExternalSimulator(["sh", "-c", "setsid sleep 61 & touch x.csv"], "x.csv", read=read)
+    outcomes = simulate(simulator, tmp_path, [[1.0], [2.0]])
+    assert [float(outcome.data["x"][0]) for outcome in outcomes] == [1.0, 1.0]
 
 
 def test_attempts_are_for_crashes_and_time_outs(tmp_path):

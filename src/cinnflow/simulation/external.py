@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from cinnflow.simulation.context import Context, ContextGenerator
+from cinnflow.simulation.descendants import children, end_children
 from cinnflow.simulation.outcome import Outcome, Status, outcome_of, signal_name
 from cinnflow.simulation.padding import MaxLength, check_max_length
 from cinnflow.simulation.reaper import Reaper
@@ -152,6 +153,7 @@ class ExternalSimulator:
         values |= {name: _decimal(value) for name, value in inputs.items() if not isinstance(value, list)}
         command = [part.format(**values) for part in self.command]
         start = time.perf_counter()
+        before = children()  # perhaps of the user's own reader, which lives longer than one simulation
         with tempfile.TemporaryFile(dir=workdir) as stderr:
             try:
                 process = subprocess.Popen(
@@ -171,6 +173,7 @@ class ExternalSimulator:
             code = _wait(process, timeout)
             reaper.forget(process.pid)
             seconds = time.perf_counter() - start
+            end_children(before)
             tail = _tail(stderr)
         if code is None:
             message = f"ended after its time limit of {timeout:g} s\n{tail}".rstrip()

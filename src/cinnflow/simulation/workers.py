@@ -20,6 +20,7 @@ from typing import NoReturn, Protocol
 import numpy as np
 
 from cinnflow.simulation.context import Context
+from cinnflow.simulation.descendants import adopt_orphans
 from cinnflow.simulation.folder_lock import alone_in
 from cinnflow.simulation.outcome import Outcome, Status, signal_name
 from cinnflow.simulation.reaper import Reaper
@@ -271,6 +272,8 @@ def _serve(
     os.setsid()
     parents.close()
     reaper.release()
+    if simulator.isolated:
+        adopt_orphans()
     with errors.open("a") as stderr:
         os.dup2(stderr.fileno(), 2)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
