@@ -49,6 +49,28 @@ def test_an_earlier_round_that_still_fell_is_no_fault_of_the_study() -> None:
     assert words(level, falling, level) == [verdicts.PASS, verdicts.UNFINISHED, verdicts.PASS]
 
 
+def test_a_fit_that_broke_down_fails_unless_a_later_round_went_on() -> None:
+    level = history(np.exp(-np.arange(100) / 5))
+    broken = "after epoch 100: it broke down: the loss is nan, in epoch 101; the weights of epoch 9 are kept"
+
+    def words(*fits: str) -> list[str]:
+        endings = dict.fromkeys(fits, broken)
+        table = losses.compute({f"round {number}, member 0": level for number in range(2)}, endings)
+        return losses.verdict(table)["verdict"].tolist()
+
+    assert words() == [verdicts.PASS, verdicts.PASS]
+    assert words("round 1, member 0") == [verdicts.PASS, verdicts.FAIL]
+    assert words("round 0, member 0") == [verdicts.PASS, verdicts.PASS]
+
+
+def test_the_figure_says_that_a_training_broke_down_and_shows_a_single_epoch(tmp_path) -> None:
+    ended = "after epoch 1: it broke down: the loss is nan, in epoch 2; the weights of epoch 1 are kept"
+    figure = losses.plot(losses.compute({"fit": history(np.array([1.4e13]))}, {"fit": ended}))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["broke down"]
+    assert "." in [line.get_marker() for line in figure.axes[0].lines]
+    style.save(figure, tmp_path / "losses.png")
+
+
 def test_the_value_is_the_best_loss_and_its_epoch_is_named() -> None:
     judged = losses.verdict(losses.compute({"a": history(np.r_[5.0, 2.0, np.full(20, 3.0)]), "b": history(np.ones(5))}))
     assert judged["parameter"].tolist() == ["a", "b"]

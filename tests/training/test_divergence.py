@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from conjugate_gaussian import simulate
 
+from cinnflow.diagnostics import losses, verdicts
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.networks import DeepSet, InvertibleNetwork
 from cinnflow.training.arrangement import Arrangement
 from cinnflow.training.compiled_updates import CompiledUpdates
+from cinnflow.training.epochs import Epochs
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.trainer import Trainer
 
@@ -41,6 +44,15 @@ def test_diverged_weights_never_stay(trained, validation, batch_size, learning_r
         assert loss(posterior) == before
     else:
         assert loss(posterior) < before + 2 + 2
+
+
+def test_the_verdict_on_losses_knows_the_words_of_a_training_that_broke_down():
+    training = Epochs.__new__(Epochs)
+    training.best_epoch = 3
+    training._give_up("the loss is nan, in epoch 4")
+    history = pd.DataFrame({"epoch": [1, 2, 3], "loss": 1.0, "validation_loss": 1.0})
+    judged = losses.verdict(losses.compute({"fit": history}, {"fit": training.ended}))
+    assert judged["verdict"].item() == verdicts.FAIL
 
 
 def loss(posterior):

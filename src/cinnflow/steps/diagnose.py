@@ -16,6 +16,7 @@ from cinnflow.diagnostics.table_file import read_table
 from cinnflow.inference.draws import read_draws
 from cinnflow.simulation.outcome import Status
 from cinnflow.steps.shared.running import run_step
+from cinnflow.steps.shared.training_record import read_training_record
 from cinnflow.store.layout import place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import read_failures
@@ -51,6 +52,8 @@ def _offered(args: argparse.Namespace) -> dict[str, Any]:
     offered: dict[str, Any] = {}
     if args.histories:
         offered["histories"] = {_fit_name(path): read_table(path) for path in args.histories}
+        records = {_fit_name(path): read_training_record(path) for path in args.histories}
+        offered["endings"] = {fit: record["ended"] for fit, record in records.items() if "ended" in record}
     if args.manifests:
         splits = [read_failures(args.stores, read_manifest(path)) for path in args.manifests]
         offered["names"] = splits[0].names

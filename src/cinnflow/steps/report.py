@@ -17,6 +17,7 @@ from cinnflow.plan import Plan
 from cinnflow.report.content import Content, Observation, Published
 from cinnflow.report.report import build
 from cinnflow.steps.shared.running import run_step, say
+from cinnflow.steps.shared.training_record import read_training_record
 from cinnflow.store.layout import place
 
 log = logging.getLogger(__name__)
@@ -97,14 +98,17 @@ def _seals(path: Path) -> dict[str, dict[str, Any]]:
 
 def _training(history: Path) -> dict[str, Any]:
     """Seconds of a training, and its device where it has noted one."""
-    return {"seconds": float(read_table(history)["seconds"].sum()), "device": _noted(history).get("device")}
+    return {
+        "seconds": float(read_table(history)["seconds"].sum()),
+        "device": read_training_record(history).get("device"),
+    }
 
 
 def _gains(histories: list[Path]) -> dict[str, tuple[float, float]]:
     """What each round has gained over the fit before, in nats per parameter, and its standard error."""
     found: dict[str, list[dict[str, float]]] = {}
     for history in histories:
-        if gain := _noted(history).get("gain"):
+        if gain := read_training_record(history).get("gain"):
             found.setdefault(history.parent.parent.name, []).append(gain)
     return {
         split: (
@@ -113,18 +117,6 @@ def _gains(histories: list[Path]) -> dict[str, tuple[float, float]]:
         )
         for split, gains in found.items()
     }
-
-
-def _noted(history: Path) -> dict[str, Any]:
-    """What a training has noted of itself; nothing where that file is gone or damaged."""
-    path = history.parent / "training.json"
-    try:
-        return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as error:
-        log.warning("%s cannot be read (%s): the report goes without it", path, error)
-        return {}
 
 
 def _provenance(
