@@ -29,7 +29,7 @@ from cinnflow.diagnostics import (
     summary,
     tarp,
 )
-from cinnflow.diagnostics.verdicts import FAIL, UNINFORMATIVE
+from cinnflow.diagnostics.verdicts import FAIL, FALSE_ALARMS, UNINFORMATIVE
 
 OF_DRAWS = {
     "sbc": sbc, "recovery": recovery, "contraction": contraction, "coverage": coverage, "log_gamma": log_gamma,
@@ -128,18 +128,20 @@ def misfits(repetitions: int, draws: int, deviations: Callable[[np.random.Genera
         deviations: draws the observed data, less their theta.
 
     Returns:
-        That share with simulations of one posterior draw, as the check does it, and with one of every draw.
+        That share where simulations of one posterior draw decide, where those with one of every draw do, and where both
+        have to, as in the check.
     """
-    failed = {"one draw": 0, "many draws": 0}
+    failed = {"one draw": 0, "many draws": 0, "both": 0}
     variance = 1 / (1 + POINTS / NOISE**2)
     for repetition in range(repetitions):
         rng = np.random.default_rng(repetition)
         x = rng.normal() + deviations(rng)
         theta = variance * x.sum() / NOISE**2 + np.sqrt(variance) * rng.normal(size=(draws, 1))
         noise = NOISE * rng.normal(size=(draws, POINTS))
-        for kind, repeated in (("one draw", theta[0] + noise), ("many draws", theta + noise)):
-            table = predictive.compute({"x": theta + noise}, {"x": x}, {"x": repeated})
-            failed[kind] += int(FAIL in set(predictive.verdict(table)["verdict"]))
+        repeated = theta[0] + NOISE * rng.normal(size=(draws, POINTS))
+        row = predictive.compute({"x": theta + noise}, {"x": x}, {"x": repeated}).iloc[0]
+        for kind, column in (("one draw", "one_draw"), ("many draws", "all_draws"), ("both", "p_value")):
+            failed[kind] += int(row[column] <= FALSE_ALARMS)
     return {kind: count / repetitions for kind, count in failed.items()}
 
 

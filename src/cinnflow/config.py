@@ -228,8 +228,8 @@ class Posterior(Section):
     )
     predictive: PositiveInt = Field(
         256,
-        description="simulations with parameters drawn from the posterior: half of them with many draws, for figures, "
-        "half with one, for the verdict; fewer than 38 give none",
+        description="simulations with parameters drawn from the posterior: half of them with many draws, for figures "
+        "and the verdict, half with one, for the verdict; fewer than 38 give none",
     )
 
 

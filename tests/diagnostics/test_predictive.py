@@ -47,13 +47,37 @@ def rejected(observed: np.ndarray, simulated: np.ndarray, repeated: np.ndarray |
 
 
 @pytest.mark.parametrize(("observe", "points"), [(normal, 2), (counts, 14)])
-def test_observations_of_a_right_posterior_are_rejected_as_often_as_stated(observe: Callable, points: int) -> None:
-    rng, rejections = np.random.default_rng(1), 0
+def test_observations_of_a_right_posterior_are_rejected_no_more_often_than_stated(
+    observe: Callable, points: int
+) -> None:
+    rng, rejections, with_one_draw = np.random.default_rng(1), 0, 0
     for _ in range(REPETITIONS):
         x, simulate = observe(rng, points)
-        rejections += rejected(x, simulate(SIMULATIONS), simulate(1))
-    # At 5 % the standard error is 1.3 %.
-    assert 0.01 <= rejections / REPETITIONS <= 0.09
+        table = predictive.compute({"x": simulate(SIMULATIONS)}, {"x": x}, {"x": simulate(1)})
+        with_one_draw += table["one_draw"].iloc[0] <= verdicts.FALSE_ALARMS
+        rejections += predictive.verdict(table)["verdict"].item() == verdicts.FAIL
+    # By one draw alone it would be 5 %, with a standard error of 1.3 %.
+    assert 0.01 <= with_one_draw / REPETITIONS <= 0.09
+    assert rejections / REPETITIONS <= 0.02
+
+
+def test_a_draw_in_a_tail_of_the_posterior_rejects_no_observation_that_all_others_expect() -> None:
+    """7 of 20, with the posterior of a share under a uniform prior, and its 99.6 % quantile for the one draw."""
+    rng = np.random.default_rng(0)
+    simulated, repeated = rng.binomial(20, rng.beta(8, 14, 128)), rng.binomial(20, 0.63, 128)
+    table = predictive.compute({"x": simulated[:, None]}, {"x": np.array([7])}, {"x": repeated[:, None]})
+    assert table["one_draw"].iloc[0] <= verdicts.FALSE_ALARMS
+    assert predictive.verdict(table)["verdict"].item() == verdicts.PASS
+
+
+@pytest.mark.parametrize(("observed", "as_extreme"), [(100.0, "1 %"), (0.0, "100 %")])
+def test_the_reason_gives_shares_as_people_write_them(observed: float, as_extreme: str) -> None:
+    simulated = np.concatenate([np.linspace(-2, -1, 49), np.linspace(1, 2, 50)])[:, None]
+    table = predictive.compute({"x": simulated}, {"x": np.array([observed])}, {"x": simulated}, {"x": simulated})
+    assert f"the {as_extreme} most extreme of those with many" in predictive.verdict(table)["reason"].item()
+    assert (
+        f"the {as_extreme} most extreme of the simulations from the" in predictive.verdict_prior(table)["reason"].item()
+    )
 
 
 def test_failed_simulations_do_not_change_how_often_that_is() -> None:
@@ -89,8 +113,12 @@ def test_too_few_simulations_give_no_verdict() -> None:
     rng = np.random.default_rng(4)
     few, failed = rng.normal(size=(predictive.FEWEST - 1, 3)), np.full((40, 3), np.nan)
     for repeated, word, why in (
-        (few, verdicts.UNINFORMATIVE, "18 simulations with one posterior draw.*where a verdict takes 19"),
-        (failed, verdicts.DOUBTFUL, "0 simulations with one posterior draw.*40 failed simulations left out"),
+        (
+            few,
+            verdicts.UNINFORMATIVE,
+            "18 simulations with one posterior draw, or with many draws, to.*where a verdict takes 19",
+        ),
+        (failed, verdicts.DOUBTFUL, "0 simulations with one posterior draw,.*40 failed simulations left out"),
     ):
         table = predictive.compute({"x": rng.normal(size=(40, 3))}, {"x": np.full(3, 100.0)}, {"x": repeated})
         judged = predictive.verdict(pd.read_csv(io.StringIO(table.to_csv(index=False))))
@@ -139,7 +167,7 @@ def test_failed_simulations_and_missing_points_are_left_out_and_counted() -> Non
     assert table["compared"].iloc[0] == 53
     judged = predictive.verdict(table)
     assert judged["value"].item() == 1
-    assert "7 failed simulations left out" in judged["reason"].item()
+    assert "14 failed simulations left out" in judged["reason"].item()
 
 
 def test_an_observation_of_another_shape_is_refused() -> None:

@@ -264,6 +264,8 @@ def test_thousands_of_data_sets_are_summed_up(content, tmp_path) -> None:
 
 def test_failures_are_said_to_condition_all_that_follows(source, content) -> None:
     assert "7.1 % of all simulations failed." in source  # 10 of 140
+    nearly_all = dataclasses.replace(content, manifests={"test": {"counts": {"ok": 1, "crashed": 999}}})
+    assert "100 % of all simulations failed." in build(nearly_all)
     whole = dataclasses.replace(content, manifests={"test": {"counts": {"ok": 40}}})
     assert "of all simulations failed" not in build(whole)
 

@@ -3,7 +3,9 @@
 The posterior has seen the observation, so that simulations with many draws of it look like the observation more often
 than they should: judged by these, hardly any model ever fails. One single draw θ̃ given the data x has the same joint
 distribution with x as the true parameters have, where the posterior is right. So x and simulations that all take this
-one θ̃ are exchangeable, and the rank of x among them is uniform: the sampled posterior predictive p-value.
+one θ̃ are exchangeable, and the rank of x among them is uniform: the sampled posterior predictive p-value. But by it
+alone a right posterior fails where θ̃ happens to lie in a tail, though nothing is amiss. So the verdict's p-value is the
+larger one of both: it is no smaller than one that is uniform, and both find what a wrong simulator does.
 
 Reference:
     Gelman, Meng and Stern, Posterior predictive assessment of model fitness via realized discrepancies, 1996; one
@@ -29,10 +31,11 @@ TITLE = "Posterior predictive check"
 CAPTION = (
     "Data simulated with parameters from the posterior (blue: central 50 % and 90 % at each point, line: median) and "
     "the real observation (dots; orange where it lies outside the 90 %). One point in ten outside is expected. The "
-    "verdict compares the observation, at all points at once, with other simulations, which all take one and the same "
-    "posterior draw: to these a right posterior makes the observation just one more, so that it fails 5 % of the "
-    "time. (Those in blue come from a posterior that has seen the observation; by them it would hardly ever fail.) "
-    "Close to the limit, another draw can decide otherwise."
+    "verdict compares the observation, at all points at once, with these simulations, and with others that all take "
+    "one and the same posterior draw: to the latter a right posterior makes the observation just one more. It fails "
+    "where it is among the most extreme 5 % of both, which a right posterior is 5 % of the time at most. (The "
+    "posterior has seen the observation, so that among simulations from all of it a right one hardly ever is; among "
+    "those with one draw it may be where that draw lies in a tail.)"
 )
 ADVICE = (
     "Where calibration fails, mend that first. Where it passes, the simulator lacks something: the points outside of "
@@ -53,6 +56,7 @@ PRIOR_ADVICE = (
 FEWEST = math.ceil(1 / verdicts.FALSE_ALARMS) - 1
 """Simulations that a verdict takes at least: among fewer, an observation cannot be extreme enough to fail."""
 
+_LIMIT = verdicts.percent(verdicts.FALSE_ALARMS)
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _PRIOR = "prior_"
 _MAX_PANELS = 20
@@ -79,10 +83,10 @@ def compute(
 
     Returns:
         One row a point: array, index (along the first axis), column (along the others), observed, x_label, y_label,
-        q05 ... q95 of `simulated`, and p_value (share of data sets as extreme as the observation over all points, among
-        `repeated` and itself), compared (how many of `repeated` are usable), left_out (how many not); the last eight
-        again, all of them of `prior`, with `prior_` in front where there are prior predictive data. Quantiles and
-        p_value are NaN where no simulation is usable.
+        q05 ... q95 of `simulated`, and all_draws and one_draw (share of data sets as extreme as the observation over
+        all points, among it and `simulated` or `repeated`), p_value (the larger one), compared (how many of the scarcer
+        are usable), left_out (how many of both are not). With prior predictive data, q05 ... q95, p_value, compared and
+        left_out of these too, with `prior_` in front. Quantiles and p-values are NaN where no simulation is usable.
 
     Raises:
         ValueError: when a name is missing, shapes differ or no point of the observation is finite.
@@ -101,7 +105,14 @@ def compute(
     table["observed"] = _flat(observed)
     if not np.isfinite(table["observed"]).any():
         raise ValueError("no point of the observation is finite")
-    table = pd.concat([table, _fan(simulated, observed)], axis=1).assign(**_comparison(repeated, observed))
+    all_draws, one_draw = (_comparison(kind, observed) for kind in (simulated, repeated))
+    table = pd.concat([table, _fan(simulated, observed)], axis=1).assign(
+        all_draws=all_draws["p_value"],
+        one_draw=one_draw["p_value"],
+        p_value=np.maximum(all_draws["p_value"], one_draw["p_value"]),
+        compared=min(all_draws["compared"], one_draw["compared"]),
+        left_out=all_draws["left_out"] + one_draw["left_out"],
+    )
     if prior is None:
         return table
     expected = _fan(prior, observed).assign(**_comparison(prior, observed))
@@ -124,14 +135,22 @@ def plot_prior(table: pd.DataFrame) -> Figure:
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Judges the observation as a whole; the value is the share of its points inside the central 90 %."""
-    return _verdict(table, verdicts.FAIL, "simulations with one posterior draw")
+    one_draw, all_draws = (verdicts.percent(share) for share in table[["one_draw", "all_draws"]].iloc[0])
+    found = (
+        f"the observation is among the {one_draw} most extreme of the simulations with one posterior draw, and the "
+        f"{all_draws} most extreme of those with many (limit for both {_LIMIT})"
+    )
+    return _verdict(table, verdicts.FAIL, "simulations with one posterior draw, or with many draws,", found)
 
 
 def verdict_prior(table: pd.DataFrame) -> pd.DataFrame:
     """The same for the prior predictive data: doubtful where the prior does not expect such an observation."""
     if f"{_PRIOR}q50" not in table:
         return pd.DataFrame([], columns=verdicts.COLUMNS)
-    return _verdict(_of_prior(table), verdicts.DOUBTFUL, "simulations from the prior")
+    expected = _of_prior(table)
+    share = verdicts.percent(expected["p_value"].iloc[0])
+    found = f"the observation is among the {share} most extreme of the simulations from the prior (limit {_LIMIT})"
+    return _verdict(expected, verdicts.DOUBTFUL, "simulations from the prior", found)
 
 
 def _of_prior(table: pd.DataFrame) -> pd.DataFrame:
@@ -201,7 +220,7 @@ def _plot(table: pd.DataFrame, colour: str) -> Figure:
     return figure
 
 
-def _verdict(table: pd.DataFrame, otherwise: str, compared_with: str) -> pd.DataFrame:
+def _verdict(table: pd.DataFrame, otherwise: str, compared_with: str, found: str) -> pd.DataFrame:
     seen = table.dropna(subset="observed")
     inside = float(seen["observed"].between(seen["q05"], seen["q95"]).mean())
     p_value, compared, left_out = table[["p_value", "compared", "left_out"]].iloc[0]
@@ -210,11 +229,7 @@ def _verdict(table: pd.DataFrame, otherwise: str, compared_with: str) -> pd.Data
         reason = f"{compared:.0f} {compared_with} to compare with, where a verdict takes {FEWEST}"
     else:
         word = otherwise if p_value <= verdicts.FALSE_ALARMS else verdicts.PASS
-        inside_90, as_extreme, limit = 100 * inside, 100 * p_value, 100 * verdicts.FALSE_ALARMS
-        reason = (
-            f"{inside_90:.0f} % of the points lie within the central 90 %; of {compared:.0f} {compared_with} and the "
-            f"observation, {as_extreme:.2g} % are as extreme as it is (limit {limit:.0f} %)"
-        )
+        reason = f"{verdicts.percent(inside)} of the points lie within the central 90 %; {found}"
     if left_out:
         reason += f"; {left_out:.0f} failed simulations left out"
     return pd.DataFrame([(verdicts.ALL_PARAMETERS, inside, p_value, word, reason)], columns=verdicts.COLUMNS)

@@ -59,3 +59,9 @@ def calibration_verdict(rows: pd.DataFrame, quantity: str, fault: str | Sequence
 def left_out_note(left_out: int) -> str:
     """What a reason adds where data sets are missing."""
     return f"; {left_out} data sets left out: not finite" if left_out else ""
+
+
+def percent(share: float) -> str:
+    """A share in percent, with two significant digits below ten."""
+    shown = 100 * share
+    return f"{shown:.0f} %" if shown >= 9.5 else f"{shown:.2g} %"

@@ -36,10 +36,10 @@ def is_repeated(simulations: np.ndarray) -> np.ndarray:
 def predictive_rows(simulations: np.ndarray, draws: int) -> np.ndarray:
     """Which posterior draw each predictive simulation takes its parameters from.
 
-    Half of them, for figures, spread evenly over the draws. The others, for the verdict of the predictive check, all
-    take the first one. (Draws are independent, so that the first is as good as any; the study's seed decides what it
-    is.) The two kinds alternate, so that there are as many of each, however many batches they make. None depends on how
-    many are wanted, so that more of them only add some.
+    Half of them, for figures and the verdict of the predictive check, spread evenly over the draws. The others, for the
+    verdict too, all take the first one. (Draws are independent, so that the first is as good as any; the study's seed
+    decides what it is.) The two kinds alternate, so that there are as many of each, however many batches they make.
+    None depends on how many are wanted, so that more of them only add some.
 
     Args:
         simulations: numbers of the simulations (n,).

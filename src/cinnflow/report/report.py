@@ -18,7 +18,7 @@ import yaml
 from cinnflow.diagnostics import misspecification, pairs, predictive, scores, sensitivity, style
 from cinnflow.diagnostics.summary import conclusion
 from cinnflow.diagnostics.table_file import read_table
-from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, PASS, UNINFORMATIVE, WORST_FIRST, worst
+from cinnflow.diagnostics.verdicts import ALL_PARAMETERS, PASS, UNINFORMATIVE, WORST_FIRST, percent, worst
 from cinnflow.report.content import Content, Observation
 from cinnflow.report.methods import methods
 from cinnflow.report.numbers import alike, duration, number, published
@@ -67,6 +67,7 @@ def build(content: Content) -> str:
     )
     environment.filters |= {
         "number": number,
+        "percent": percent,
         "published": published,
         "duration": duration,
         "breakable": breakable,
