@@ -232,7 +232,19 @@ def test_one_failure_among_many_checks_of_observations_is_doubtful(content, p_va
     told = "Of 6 checks of observations, 1 fails (misspecification of market), no more clearly than chance explains."
     assert (told in source) == (word == "doubtful")
     assert ("The model simulates nothing like market" in source) == (word == "fail")
-    assert 'class="verdict fail"' in source
+    # The list, the table and the section say the same as the headline, and what was found.
+    assert source.count(f'class="verdict {word}"') == 4
+    assert ('class="verdict fail"' in source) == (word == "fail")
+    assert f"the model simulates nothing alike (p = {p_value}, limit 0.05)" in source
+
+
+@pytest.mark.parametrize(("p_value", "clear"), [(0.02, False), (0.001, True)])
+def test_the_prior_does_not_expect_an_observation_where_that_is_beyond_chance(content, p_value, clear, tmp_path):
+    source = build(elsewhere(content, tmp_path, "predictive.csv", prior_p_value=p_value))
+    assert ("The prior does not expect school." in source) == clear
+    told = "Of 3 checks of observations, 1 fails (prior predictive of school), no more clearly than chance explains."
+    assert (told in source) != clear
+    assert '<p class="conclusion doubtful">' in source
 
 
 def test_an_uneven_weight_under_another_prior_is_told_and_decides_nothing(content, tmp_path) -> None:
@@ -278,3 +290,15 @@ def test_published_values_must_name_a_quantity_that_is_there(content) -> None:
     other = dataclasses.replace(content.observations[0], published=[Published("R0", 3.6, "somebody")])
     with pytest.raises(ValueError, match="published values of 'school' are given for R0; its summary has beta, gamma"):
         build(dataclasses.replace(content, observations=[other]))
+
+
+def test_an_observation_without_prior_predictive_data_has_a_report(content, tmp_path) -> None:
+    known = content.observations[0]
+    shutil.copytree(known.folder, tmp_path / known.name)
+    other = dataclasses.replace(known, folder=tmp_path / known.name)
+    table = pd.read_csv(other.folder / "predictive.csv")
+    table.drop(columns=[name for name in table if name.startswith("prior_")]).to_csv(
+        other.folder / "predictive.csv", index=False
+    )
+    source = build(dataclasses.replace(content, observations=[other]))
+    assert "Simulations from the posterior look like school." in source

@@ -26,16 +26,14 @@ class ObservationChecks:
             (observation["name"], check["name"]): check
             for observation in observations
             for check in observation["checks"]
-            if check["name"] in COUNTED
+            if check["name"] in COUNTED and check["verdicts"]
         }
         self.tested = len(counted)
         self.words = {of: check["word"] for of, check in counted.items()}
-        self.by_chance = [
-            of
-            for of, check in counted.items()
-            if check["word"] == FAIL and check["verdicts"][0]["p_value"] * self.tested > FALSE_ALARMS
-        ]
+        p_values = {of: check["verdicts"][0]["p_value"] for of, check in counted.items()}
+        self.by_chance = [of for of, value in p_values.items() if value <= FALSE_ALARMS < value * self.tested]
         self.words |= dict.fromkeys(self.by_chance, DOUBTFUL)
+        """The verdict of each check that counts, by the names of observation and check."""
 
     def sentences(self) -> list[str]:
         """What they say, in a sentence each."""

@@ -58,6 +58,9 @@ def build(content: Content) -> str:
     ]
     observations = [_observation(observation) for observation in content.observations]
     observed = ObservationChecks(observations)
+    for observation in observations:
+        for check in observation["checks"]:
+            check["word"] = observed.words.get((observation["name"], check["name"]), check["word"])
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cinnflow.report", "."),
         autoescape=True,
@@ -151,9 +154,13 @@ def _amiss(sections: Sequence[Mapping[str, Any]], observations: Sequence[Mapping
     for check in checks:
         if check["word"] in (None, PASS):
             continue
-        rows = [row for row in check["verdicts"] if row["verdict"] == check["word"]]
-        where = "" if check["whole"] else _names([row["parameter"] for row in rows])
-        found.append({**check, "where": where, "reason": rows[0]["reason"] if len(rows) == 1 else ""})
+        if check["whole"]:
+            where, reason = "", check["whole"]
+        else:
+            rows = [row for row in check["verdicts"] if row["verdict"] == check["word"]]
+            where = _names([row["parameter"] for row in rows])
+            reason = rows[0]["reason"] if len(rows) == 1 else ""
+        found.append({**check, "where": where, "reason": reason})
     uninformed = [check for check in found if check["word"] == UNINFORMATIVE and check["advice"] == scores.ADVICE]
     return sorted(
         [check for check in found if check not in uninformed[:-1]], key=lambda check: WORST_FIRST.index(check["word"])
