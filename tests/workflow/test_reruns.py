@@ -299,6 +299,23 @@ def test_a_result_is_deleted(study: Workflow) -> None:
     assert study.plan() == AFTER_TRAINING + Counter(train=1)
 
 
+@pytest.mark.parametrize(
+    ("result", "jobs"),
+    [
+        ("diagnostics/summary.csv", Counter(["report"])),
+        ("draws/test.zarr/zarr.json", AFTER_DRAWS),
+        ("observations/first/draws.nc", AFTER_OBSERVATION),
+    ],
+)
+def test_a_result_that_nothing_waits_for_is_made_again(study: Workflow, result: str, jobs: Counter) -> None:
+    """The predictive simulations that are there already are not run again: their job finds the same draws."""
+    simulations = content(next((study.results / "observations/first").glob("predictive-*.zarr")))
+    (study.results / result).unlink()
+    assert study.succeed() == jobs
+    assert study.plan() == {}
+    assert content(next((study.results / "observations/first").glob("predictive-*.zarr"))) == simulations
+
+
 def test_sets_of_text_have_one_order_in_all_jobs(fresh: Workflow) -> None:
     names = "{'fox', 'hare', 'lynx', 'owl', 'vole', 'wolf'}"
     fresh.edit(
