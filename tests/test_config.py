@@ -8,7 +8,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinnflow.config import OF_RUNNING, SOURCE_BATCH_SIZE, ConfigError, Study, check_study, read_raw, schema
+from cinnflow.config import (
+    OF_RUNNING,
+    SOURCE_BATCH_SIZE,
+    ConfigError,
+    Diagnostics,
+    Study,
+    check_study,
+    read_raw,
+    schema,
+)
+from cinnflow.report.report import SECTIONS
 
 ROOT = Path(__file__).parent.parent
 LEAST = {"study": "mine", "model": "model.py"}
@@ -50,6 +60,7 @@ def test_the_configurations_of_the_project_are_right(path):
         ({"model_options": {"doses": {1: 0.5}}}, "model_options.doses: got {1: 0.5}; takes numbers, text"),
         ({"model_options": {"doses": [{"a": {True: 1}}]}}, "put quotes around a date, and around a name that is a"),
         ({"network": {"summary": {"type": "Own", "sizes": {1: 8}}}}, "network.summary.sizes: got {1: 8}; takes num"),
+        ({"diagnostics": {"recovery": {"bins": 4}}}, "diagnostics.recovery.bins: no such key; takes none"),
         ({"simulations": {"test": 1}}, "simulations.test: got 1; takes greater than or equal to 2"),
         ({"simulations": {"timeout": -1}}, "simulations.timeout: got -1; takes"),
         ({"simulations": {"max_failed": 2}}, "simulations.max_failed: got 2; takes"),
@@ -163,6 +174,12 @@ def test_a_study_survives_its_own_dump():
 def test_the_type_of_the_summary_network_has_a_default_too():
     study = check_study(LEAST | {"network": {"summary": {"summary_dim": 3}}})
     assert (study.network.summary.type, study.network.summary.summary_dim) == ("deep_set", 3)
+
+
+def test_each_diagnostic_has_a_section_though_it_has_no_settings():
+    names = [name for section in SECTIONS.values() for name in section]
+    assert check_study(LEAST | {"diagnostics": {name: {} for name in names}}) == check_study(LEAST)
+    assert set(names) == Diagnostics.model_fields.keys() - {"draws"}
 
 
 def test_a_section_that_is_left_empty_is_its_default():

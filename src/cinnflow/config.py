@@ -207,6 +207,10 @@ class Losses(Section):
     moving_average: PositiveInt = Field(10, description="epochs that the moving average covers at most")
 
 
+class WithoutSettings(Section):
+    """A diagnostic that has no settings."""
+
+
 class Diagnostics(Section):
     """What is computed from the posterior draws of the held-out simulations."""
 
@@ -214,7 +218,16 @@ class Diagnostics(Section):
         1000, description="posterior draws for each test simulation"
     )
     sbc: Sbc = Sbc()
+    recovery: WithoutSettings = WithoutSettings()
+    contraction: WithoutSettings = WithoutSettings()
+    coverage: WithoutSettings = WithoutSettings()
+    log_gamma: WithoutSettings = WithoutSettings()
+    tarp: WithoutSettings = WithoutSettings()
+    scores: WithoutSettings = WithoutSettings()
+    latent: WithoutSettings = WithoutSettings()
+    sufficiency: WithoutSettings = WithoutSettings()
     losses: Losses = Losses()
+    failures: WithoutSettings = WithoutSettings()
 
 
 class Posterior(Section):

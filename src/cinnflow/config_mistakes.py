@@ -33,7 +33,8 @@ def in_words(mistake: dict[str, Any], root: type[BaseModel]) -> str:
     where = ".".join(path)
     if mistake["type"] == "extra_forbidden":
         near = difflib.get_close_matches(path[-1], sorted(takes), n=1)
-        return f"{where}: no such key; " + (f"did you mean {near[0]}?" if near else f"takes {', '.join(sorted(takes))}")
+        known = ", ".join(sorted(takes)) or "none"
+        return f"{where}: no such key; " + (f"did you mean {near[0]}?" if near else f"takes {known}")
     if mistake["type"] == "missing":
         return f"{where}: is missing, and has no default"
     if path[-1] == "[key]":  # pydantic's word for a name that is wrong, not its value
