@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from cinnflow.diagnostics import pairs, style
 
@@ -40,3 +42,33 @@ def test_a_parameter_may_be_called_source(tmp_path) -> None:
 def test_pairs_refuse_another_number_of_parameters() -> None:
     with pytest.raises(ValueError, match=r"prior takes the shape \(draws, 2\), got \(5, 3\)"):
         pairs.compute(np.zeros((5, 2)), np.zeros((5, 3)), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("time_of_bottleneck", ["time_of_bottleneck"]),
+        ("dissociation_constant_of_the_complex", ["dissociation_", "constant_of_the_", "complex"]),
+        ("round 12, member 3 of 5", ["round 12, member 3", "of 5"]),
+        ("x" * 20, ["x" * 17, "xxx"]),
+        ("", [""]),
+    ],
+)
+def test_names_are_broken_behind_their_underscores(text: str, lines: list[str]) -> None:
+    assert style.wrapped(text, 18).split("\n") == lines
+
+
+def test_long_names_keep_apart_and_inside_of_the_figure() -> None:
+    names = ["association_rate_constant_k_on", "dissociation_constant_of_the_complex", "c"]
+    draws = np.random.default_rng(0).lognormal(size=(300, 3)) * [1e6, 1e-9, 1]
+    figure = pairs.plot(pairs.compute(draws, draws, names))
+    FigureCanvasAgg(figure).draw()
+    axes = np.array(figure.axes).reshape(3, 3)
+    below = [axis.xaxis.label.get_window_extent() for axis in axes[-1]]
+    beside = [axis.yaxis.label.get_window_extent() for axis in axes[:, 0]]
+    powers = [axis.xaxis.get_offset_text().get_window_extent() for axis in axes[-1]]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations([*below, *powers[:2]], 2))
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(beside[1:], 2))
+    for label in [*below, *beside[1:]]:
+        assert figure.bbox.x0 <= label.x0 and label.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= label.y0 and label.y1 <= figure.bbox.y1

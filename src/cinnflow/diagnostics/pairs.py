@@ -24,6 +24,10 @@ CAPTION = (
 MAX_PAIRED = 8
 """With more parameters than this, only the diagonal is drawn: pairs would be too small to read."""
 
+_LINE = 18
+"""Characters of a name in one line beside a panel."""
+_POWER_OF_TEN = 13
+"""Points below a panel's numbers that a power of ten takes there."""
 _SHOWN, _GRID, _CONTOURS = 1000, 80, (0.9, 0.5)
 
 
@@ -96,7 +100,7 @@ def _draw_marginal(axis: Axes, name: str, posterior: np.ndarray, prior: np.ndarr
     axis.set(xlim=(low, high), yticks=[])
     axis.spines["left"].set_visible(False)
     median, lower, upper = np.quantile(posterior, [0.5, 0.05, 0.95])
-    style.title(axis, name)
+    style.title(axis, name, _LINE)
     axis.set_title(f"{axis.get_title('left')}\n", fontsize=style.TITLE_SIZE, loc="left", fontweight="bold")
     axis.text(0, 1.02, f"{median:.3g}  [{lower:.3g}, {upper:.3g}]", transform=axis.transAxes, fontsize=style.TICK_SIZE)
 
@@ -117,11 +121,11 @@ def _draw_pairs(axes: np.ndarray, names: Sequence[str], posterior: np.ndarray, t
             axis.text(0.5, 0.5, f"{r:+.2f}", transform=axis.transAxes, ha="center", va="center",
                       fontsize=11, color=style.BLUE, alpha=0.35 + 0.65 * min(1.0, abs(r)))  # fmt: skip
         if row == len(names) - 1:
-            axis.set_xlabel(names[column], fontsize=style.LABEL_SIZE)
+            axis.set_xlabel(style.wrapped(names[column], _LINE), fontsize=style.LABEL_SIZE, labelpad=_POWER_OF_TEN)
         elif row > column:
             axis.set_xticklabels([])
         if column == 0 and row > 0:
-            axis.set_ylabel(names[row], fontsize=style.LABEL_SIZE)
+            axis.set_ylabel(style.wrapped(names[row], _LINE), fontsize=style.LABEL_SIZE)
         elif row > column:
             axis.set_yticklabels([])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,19 @@ def dress(axis: Axes) -> Axes:
     return axis
 
 
-def title(axis: Axes, text: str) -> None:
-    """Heads a panel with a name, broken where it is long."""
-    axis.set_title("\n".join(textwrap.wrap(text, 26)), fontsize=TITLE_SIZE, loc="left", color=INK, fontweight="bold")
+def title(axis: Axes, text: str, width: int = 26) -> None:
+    """Heads a panel with a name, broken where it is longer than `width` characters."""
+    axis.set_title(wrapped(text, width), fontsize=TITLE_SIZE, loc="left", color=INK, fontweight="bold")
+
+
+def wrapped(text: str, width: int) -> str:
+    """A text in lines of `width` characters at most, broken behind spaces and underscores as long as there are any."""
+    lines = [""]
+    for piece in re.findall(rf"[^ _]{{1,{width - 1}}}[ _]?|[ _]", text):
+        if len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def label_outer(panels: Sequence[Axes], x: str, y: str) -> None:
