@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from cinnflow.steps.report import _training
+from cinnflow.steps.report import _about_source, _training
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,14 @@ def test_a_record_of_training_that_is_gone_or_damaged_costs_its_line_alone(tmp_p
     with caplog.at_level(logging.WARNING):
         assert _training(tmp_path / "history.csv") == {"seconds": 6.0, "device": device}
     assert ("training.json cannot be read" in caplog.text) == warns
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [(2, "p0, p1?"), (5, "p0, p1, p2, p3, p4?"), (30, "p0, p1, p2, p3 and 26 more parameters?")],
+)
+def test_the_question_names_a_few_parameters(parameters, named):
+    names = [f"p{number}" for number in range(parameters)]
+    source = SimpleNamespace(names=names, data={"x": (3,)}, simulations=10, path=Path("sims.npz"))
+    study = SimpleNamespace(study="table", simulations=SimpleNamespace(test=2))
+    assert f"What do the observations say about {named}" in _about_source(SimpleNamespace(study=study, source=source))

@@ -22,6 +22,9 @@ from cinnflow.store.layout import place
 
 log = logging.getLogger(__name__)
 
+_ASKED_ABOUT = 4
+"""Parameters that the question names where there are many."""
+
 
 def main() -> None:
     """Parses the arguments that the rule gives and writes the report."""
@@ -80,8 +83,12 @@ def _about_source(plan: Plan) -> str:
         return ""
     source = plan.source
     data = ", ".join(f"{name} {shape}" for name, shape in source.data.items())
+    names = list(source.names)
+    if len(names) > _ASKED_ABOUT + 1:
+        names[_ASKED_ABOUT:] = [f"{len(names) - _ASKED_ABOUT} more parameters"]
+        names[-2:] = [" and ".join(names[-2:])]
     return (
-        f"# {plan.study.study}\n\nWhat do the observations say about {', '.join(source.names)}?\n\n"
+        f"# {plan.study.study}\n\nWhat do the observations say about {', '.join(names)}?\n\n"
         f"The simulations were made elsewhere: {source.simulations} in `{source.path}`, of which the last "
         f"{plan.study.simulations.test} are held out. One simulation gives {data}."
     )
