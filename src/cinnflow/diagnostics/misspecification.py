@@ -20,14 +20,16 @@ from cinnflow.diagnostics import style, verdicts
 
 TITLE = "Model misspecification"
 CAPTION = (
-    "How far the summaries of the observation lie from those of simulations (line: squared maximum mean discrepancy),"
-    " and how far as many summaries lie that are drawn from both at random (bars). An observation that the model could"
-    " have produced lies beyond the dashed 95 % limit one time in twenty. Beyond it, the network has seen nothing "
-    "alike: its posterior is not to be trusted, however narrow, before the model is mended."
+    "How far the summaries of the observation lie from those of simulations (line: squared maximum mean discrepancy), "
+    "and how far as many summaries lie that are drawn from both at random (bars). An observation that the model could "
+    "have produced lies beyond the dashed 95 % limit one time in twenty. (Contexts and lengths count as data: one "
+    "whose context or length is extreme among the simulations lies there more often.) Beyond it, the network has seen "
+    "nothing alike: its posterior is not to be trusted, however narrow, before the model is mended."
 )
 ADVICE = (
     "Compare the observation with the prior predictive check: units, order and missing values first, then what the "
-    "simulator leaves out. Training longer does not help."
+    "simulator leaves out. Where the observation's context or length is extreme among the simulations, that may be "
+    "all: let the model draw such ones more often. Training longer does not help."
 )
 
 OBSERVED, RESAMPLED = "observed", "resampled"
