@@ -418,3 +418,10 @@ def test_alternative_priors_without_names_are_refused(study):
     ended = cinnflow(study, "check")
     assert ended.returncode == 1
     assert "takes a dict of functions by name" in ended.stdout
+
+
+def test_check_remarks_on_a_derived_quantity_without_a_value(study):
+    (study / "model.py").write_text(MODEL + "def derived_quantities(theta): return {'c': theta['a'] ** 0.5}\n")
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "c of derived_quantities() is not finite for 0." in ended.stdout

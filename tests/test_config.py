@@ -88,6 +88,8 @@ def test_the_configurations_of_the_project_are_right(path):
             "takes num_coupling_layers from 2 on with the coupling interleaved",
         ),
         ({"training": {"regime": "on-line"}}, "training.regime: got 'on-line'; takes 'online'"),
+        ({"simulations": {"per_round": 2}}, "at least 3 simulations to train on: raise simulations.per_round"),
+        ({"simulations": {"per_round": 1, "rounds": 2}, "training": {"regime": "offline"}}, "at least 3 simulations"),
         ({"training": {"regime": "online", "validation_share": 0.1}}, "validation_share with the regime rounds or"),
         ({"training": {"regime": "online", "buffer_capacity": 9}}, "buffer_capacity with the regime replay alone"),
         ({"training": {"iterations_per_epoch": 9}}, "iterations_per_epoch with the regime online or replay alone"),

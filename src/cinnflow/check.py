@@ -70,6 +70,14 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
         console.print(f"{several} {failure}", style="red", markup=False)
     for remark in found.remarks:
         console.print(remark, markup=False, highlight=False)
+    for name, values in plan.model.derived_quantities(found.theta).items():
+        if (missing := np.mean(~np.isfinite(values))) > 0:
+            console.print(
+                f"{name} of derived_quantities() is not finite for {missing:.2g} of the prior's draws: "
+                "where that is so for any draw, it is left out",
+                markup=False,
+                highlight=False,
+            )
     unfit = _unfit(found.theta, prior, console)
     problems = [*unfit, *found.problems]
     if found.shapes:

@@ -121,7 +121,7 @@ def _verify(plan: Plan, args: argparse.Namespace, console: Console) -> int:
                 take_back(damage.batch)
     for split in plan.splits if args.repair else ():
         if mend_metadata(plan.store_of(split), split, RESULTS):
-            console.print(f"{split}: what makes it Zarr was gone, and is there again", markup=False)
+            console.print(f"{split}: what makes it Zarr was gone or damaged, and is there again", markup=False)
     if not damaged:
         console.print(f"{', '.join(str(store.path) for store in stores)}: every chunk is as it should be")
     elif args.repair:

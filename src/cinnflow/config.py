@@ -39,6 +39,9 @@ OF_RUNNING = ("rounds", "per_round", "threads", "timeout", "attempts", "keep_fai
 
 SOURCE_BATCH_SIZE = 1024
 
+FEWEST = 3
+"""Simulations that training takes at least."""
+
 
 class RoundsWithStop(Section):
     """Rounds that go on for as long as they pay."""
@@ -255,7 +258,7 @@ class Study(Section):
     seed: Count = Field(2026, description="seed of every random draw of the study")
     simulations: Simulations = Simulations()
     network: Network = Network()
-    training: Training = Training()
+    training: Training = Field(Training(), validate_default=True)
     diagnostics: Diagnostics = Diagnostics()
     posterior: Posterior = Posterior()
     observations: dict[str, str] = Field({}, description="observed data: a name, and the path of its file")
@@ -274,6 +277,10 @@ class Study(Section):
     @classmethod
     def _training_goes_with_the_simulations(cls, training: Training, info: ValidationInfo) -> Training:
         simulations = info.data.get("simulations")
+        if simulations is not None and simulations.source is None and not training.simulates:
+            first = 1 if training.regime == "rounds" else simulations.most_rounds
+            if first * simulations.per_round < FEWEST:
+                raise ValueError(f"at least {FEWEST} simulations to train on: raise simulations.per_round")
         if training.simulates and simulations is not None and simulations.source is not None:
             raise ValueError("the regime rounds or offline beside simulations.source, since no simulation is run")
         if simulations is not None and training.regime != "rounds":

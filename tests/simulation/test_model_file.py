@@ -99,6 +99,7 @@ def test_a_model_file_that_cannot_be_used(tmp_path, text, says):
         ("return [1, 2]", "failed: TypeError"),
         ("return {'mu/k': theta['mu']}", "calls a quantity 'mu/k'; takes 1 to 64 printable characters without '/'"),
         ("return {'draw': theta['mu']}", "calls a quantity 'draw'; takes .* other than .*chain, draw"),
+        ("return {'size': theta[..., 0]}", r"failed: KeyError: \(Ellipsis, 0\); theta is a dict of arrays: mu"),
         ("return {'size': [1, 2]}", "size takes one number for each parameter vector"),
         ("return {'length': 1}", "published in .* names the quantity size; takes mu, length"),
     ],

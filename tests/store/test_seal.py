@@ -300,7 +300,16 @@ def test_metadata_that_are_gone_are_written_anew_where_the_split_is_sealed(tmp_p
     path.write_text(seal_all(store).text())
     before = contents(store)
     assert not mend_metadata(store, "round-0", results)
-    for name in ("zarr.json", "theta/zarr.json"):
-        (store.path / "round-0" / name).unlink()
-    assert mend_metadata(store, "round-0", results)
-    assert contents(store) == before
+    root = json.loads((store.path / "zarr.json").read_bytes())
+    del root["consolidated_metadata"]
+    for damaged in (
+        {"round-0/zarr.json": None, "round-0/theta/zarr.json": None},
+        {"round-0/data/zarr.json": None},
+        {"round-0/status/zarr.json": "{"},
+        {"round-0/theta/zarr.json": "[]"},
+        {"zarr.json": json.dumps(root)},
+    ):
+        for name, text in damaged.items():
+            (store.path / name).unlink() if text is None else (store.path / name).write_text(text)
+        assert mend_metadata(store, "round-0", results), damaged
+        assert contents(store) == before, damaged

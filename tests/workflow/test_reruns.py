@@ -221,8 +221,10 @@ def test_an_observation_is_changed(study: Workflow) -> None:
 
 def test_an_observation_is_added(study: Workflow) -> None:
     shutil.copy(study.observation, study.folder / "data/second.txt")
-    study.configure(observations={"first": "data/first.txt", "second": "data/second.txt"})
-    assert study.plan() == AFTER_OBSERVATION
+    study.configure(observations={"second": "data/second.txt", "first": "data/first.txt"})
+    assert study.succeed() == AFTER_OBSERVATION
+    told = (study.results / "report.html").read_text()
+    assert told.index("Observation second") < told.index("Observation first"), "not in the configuration's order"
 
 
 def test_how_observations_are_read(study: Workflow) -> None:

@@ -25,10 +25,12 @@ rule report:
         fingerprint=literal(as_json(PLAN.fingerprint.parts)),
         code=PLAN.code("published", "alternative_priors", "labels"),
         diagnostics=DIAGNOSTICS,
+        observations=list(PLAN.study.observations),  # in their order, which JSON does not keep here
     log:
         f"{PLAN.folder}/logs/report.log",
     localrule: True
     shell:
         "{STEP}.report --config {params.config:q} --fingerprint {params.fingerprint:q} --folder {PLAN.folder}"
-        " --diagnostics {params.diagnostics} --histories {input.histories:q} --readme {input.readme:q}"
+        " --diagnostics {params.diagnostics} --observations {params.observations:q} --histories {input.histories:q}"
+        " --readme {input.readme:q}"
         " --summary {output.summary:q} --report {output.report:q} 2> {log:q}"

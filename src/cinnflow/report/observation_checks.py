@@ -57,7 +57,7 @@ class ObservationChecks:
             fail = "fails" if len(self.by_chance) == 1 else "fail"
             found.append(
                 f"Of {self.tested} checks of observations, {len(self.by_chance)} {fail} ({of}), no more clearly than "
-                "chance explains."
+                "chance explains. More simulations to compare with (posterior.predictive, simulations.test) would tell."
             )
         return found
 

@@ -94,7 +94,9 @@ class Model:
             # Copies: a function may write into its arguments.
             derived = dict(function({name: theta[..., i].copy() for i, name in enumerate(names)}))
         except Exception as error:
-            raise ModelError(f"{where} failed: {type(error).__name__}: {error}") from error
+            raise ModelError(
+                f"{where} failed: {type(error).__name__}: {error}; theta is a dict of arrays: {', '.join(names)}"
+            ) from error
         if taken := [name for name in derived if name in names]:
             raise ModelError(f"{where} calls a quantity {taken[0]}, as a parameter is called: give it another name")
         found = {}

@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--fingerprint", type=json.loads, required=True, help="its parts, as JSON")
     parser.add_argument("--folder", type=Path, required=True, help="the study's results")
     parser.add_argument("--diagnostics", nargs="+", required=True, help="names of the diagnostics")
+    parser.add_argument("--observations", nargs="*", default=[], help="their names, the most important one first")
     parser.add_argument("--histories", type=Path, nargs="+", required=True, help="histories of training")
     parser.add_argument("--readme", type=Path, nargs="*", default=[], help="the model's README")
     parser.add_argument("--summary", type=Path, required=True, help="the CSV to write")
@@ -63,7 +64,7 @@ def _report(args: argparse.Namespace) -> None:
         diagnostics=folder,
         labels=plan.model.labels,
         summary=args.summary,
-        observations=[_observation(args.folder / "observations" / name, plan) for name in plan.study.observations],
+        observations=[_observation(args.folder / "observations" / name, plan) for name in args.observations],
         seconds={
             name: seconds
             for name, seconds in {

@@ -123,7 +123,7 @@ def versions() -> dict[str, str]:
 
 
 def mend_metadata(store: Store, split: str, results: Path) -> bool:
-    """Writes the metadata of a sealed split anew where they are gone, as where the split was lost and runs again.
+    """Writes the metadata of a sealed split anew where they are gone or damaged, as where the split was lost.
 
     Its manifests are still there, so that no seal follows.
 
@@ -133,15 +133,31 @@ def mend_metadata(store: Store, split: str, results: Path) -> bool:
         results: the folder of all studies' results, whose manifests tell what was sealed.
 
     Returns:
-        Whether they were gone.
+        Whether they were.
     """
     description = read_description(store)
-    if description is None or (store.path / split / "zarr.json").exists():
+    if description is None:
+        return False
+    names = {spec.name for spec in description.arrays} | {"parameter"}
+    groups = {name.partition("/")[0] for name in names}
+    paths = [store.path / split / name / "zarr.json" for name in sorted({"", *groups, *names})]
+    damaged = [path for path in paths if not _is_metadata(path)]
+    if not damaged and _is_metadata(store.path / "zarr.json", "consolidated_metadata"):
         return False
     sealed = [manifest.simulations for _, manifest in manifests_of(results, store, split)]
     if sealed:
+        for path in damaged:
+            path.unlink(missing_ok=True)
         _write_metadata(store, split, description, max(sealed))
     return bool(sealed)
+
+
+def _is_metadata(path: Path, key: str = "zarr_format") -> bool:
+    """Whether a file is JSON with a key that says so."""
+    try:
+        return key in json.loads(path.read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _write_metadata(store: Store, split: str, description: Description, simulations: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cinnflow.config import Training
+from cinnflow.config import FEWEST, Training
 from cinnflow.config_network import Network
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.saving import check_comes_back
@@ -210,8 +210,8 @@ def _held_out(source: Simulations | StoredSimulations, share: float, seed: int) 
     That does not depend on which others there are: what one round has trained on, no later round takes for validation.
     """
     count = _count(source)
-    if count < 3:
-        raise TrainingError(f"training takes at least 3 simulations, got {count}")
+    if count < FEWEST:
+        raise TrainingError(f"training takes at least {FEWEST} simulations, got {count}")
     numbers = source.numbers if isinstance(source, StoredSimulations) else np.arange(count)
     held_out = (np.random.default_rng([seed, 0]).random(numbers[-1] + 1) < share)[numbers]
     if held_out.all():
