@@ -66,3 +66,14 @@ def test_extreme_numbers_do_not_hide_the_others(extreme, share):
 @given(arrays(np.float64, (20, 2), elements=st.floats(-1e100, 1e100)))
 def test_whatever_finite_comes_in_finite_goes_out(x):
     assert np.isfinite(adapted(x)(x).numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("offset", "side"), [(0.0, 1), (0.0, -1), (100.0, 1), (-100.0, -1), (1e6, 1), (1e6, -1), (-1e6, 1), (-1e6, -1)]
+)
+def test_an_offset_does_not_hide_a_heavy_tail(offset, side):
+    values = np.exp(np.random.default_rng(0).normal(0, 3, (4000, 1)))
+    seen = adapted(offset + side * values)(offset + side * np.quantile(values, [[0.1], [0.5], [0.9]]))
+    logarithmic = seen.numpy()[:, 1]
+    assert abs(logarithmic[2] - logarithmic[0]) > 1.5
+    assert abs(logarithmic[1] - logarithmic[0]) > 0.2

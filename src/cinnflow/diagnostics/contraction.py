@@ -21,7 +21,8 @@ from cinnflow.diagnostics.proper_scores import marginal_skill
 TITLE = "Posterior z-score and contraction"
 CAPTION = (
     "One dot a held-out simulation. Contraction, 1 − posterior variance / prior variance, is 0 where the data say "
-    "nothing of a parameter and 1 where they fix it; the red line is its median. The z-score, (posterior mean − true"
+    "nothing of a parameter and 1 where they fix it; the red line is its median. With a prior of heavy tails, "
+    "whose variance is huge, it is near 1 whatever the data say. The z-score, (posterior mean − true"
     " value) / posterior sd, scatters around 0 with spread 1 when the posterior is right; the grey band holds 95 % "
     "of a normal one. A cloud that is higher than the band means a posterior that is too narrow, a flatter one a "
     "posterior that is too wide, and one off the centre line a bias."

@@ -21,11 +21,13 @@ _ENOUGH = 2**24
 
 @keras.saving.register_keras_serializable(package="cinnflow")
 class InputScale(keras.Layer):
-    """Two channels for each channel of the last axis: x, and asinh(x / c) where x is heavy-tailed, both standardized.
+    """Two channels for each channel of the last axis: x, and asinh((x − x₀) / c) where x is heavy-tailed, standardized.
 
     Standardization alone squeezes the small values of a channel that spans several orders of magnitude into one point;
-    asinh is linear below the typical magnitude c and logarithmic above it. The second channel of one that is not
-    heavy-tailed is zero. Heavy-tailed is also what has its middle 98 % within one standard deviation.
+    asinh is linear below the typical magnitude c of x − x₀ and logarithmic above it. The origin x₀ is zero, or where
+    the middle 98 % of the channel do not reach it, that end of them where the channel crowds: energies, or counts over
+    a background, have an offset. The second channel of one that is not heavy-tailed is zero. Heavy-tailed is also what
+    has its middle 98 % within one standard deviation.
 
     Args:
         channels: size of the last axis.
@@ -45,6 +47,7 @@ class InputScale(keras.Layer):
     def build(self, x_shape=None) -> None:
         self.linear.build()
         self.logarithmic.build()
+        self.origin = self.add_weight(shape=(self.channels,), initializer="zeros", name="origin")
         self.typical = self.add_weight(shape=(self.channels,), initializer="ones", name="typical")
         self.heavy = self.add_weight(shape=(self.channels,), initializer="zeros", name="heavy")
 
@@ -61,25 +64,29 @@ class InputScale(keras.Layer):
         if len(there) > (most := max(1, _ENOUGH // self.channels)):
             there = np.random.default_rng(0).choice(there, most, replace=False)
         rows = rows[there]
+        lowest, highest = middle(rows)
+        centre = np.median(rows, axis=0)
+        crowded = np.where(centre - lowest <= highest - centre, lowest, highest)
+        origin = np.where((lowest > 0) | (highest < 0), crowded, 0.0)
         quantiles = [
             np.quantile(nonzero, [0.5, 0.99]) if len(nonzero) else (1.0, 1.0)
-            for nonzero in (magnitudes[magnitudes > 0] for magnitudes in np.abs(rows).T)
+            for nonzero in (magnitudes[magnitudes > 0] for magnitudes in np.abs(rows - origin).T)
         ]
         median, high = np.transpose(quantiles)
+        self.origin.assign(origin)
         # Magnitudes near the smallest numbers there are would make the ratio overflow.
         self.typical.assign(np.maximum(median, _SMALLEST))
         self.linear.adapt(rows)
-        lowest, highest = middle(rows)
         squeezed = (self.linear.sd.numpy() > highest - lowest) & (highest > lowest)
         self.heavy.assign((high > _HEAVY * median) | squeezed)
-        self.logarithmic.adapt(np.arcsinh(rows / self.typical.numpy()))
+        self.logarithmic.adapt(np.arcsinh((rows - origin) / self.typical.numpy()))
 
     def call(self, x):
         x = tf.cast(x, tf.float64)
         # Most data have no heavy tails, and asinh takes longer than all else that prepares them.
         compressed = tf.cond(
             tf.reduce_any(self.heavy > 0.0),
-            lambda: self.logarithmic(tf.math.asinh(x / self.typical)) * self.heavy,
+            lambda: self.logarithmic(tf.math.asinh((x - self.origin) / self.typical)) * self.heavy,
             lambda: tf.zeros_like(x),
         )
         return tf.concat([self.linear(x), compressed], axis=-1)
