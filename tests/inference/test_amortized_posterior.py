@@ -268,7 +268,7 @@ def test_data_that_cannot_be_are_refused(of_any_length, changed, says):
 
 def test_without_a_mask_every_element_is_there(of_any_length):
     x = varying()["x"]
-    with pytest.raises(ValueError, match=r"'x' hold .* in data set 0: leave it out, or say in a mask"):
+    with pytest.raises(ValueError, match=r"'x' hold .* in data set 0: leave it out, or say in a boolean array .mask."):
         of_any_length.sample({"x": x, "dose": np.ones(3)}, 5)
     with pytest.raises(ValueError, match="'n_obs' is 4 in data set 0, whose data are 7 long"):
         of_any_length.sample({"x": np.ones((3, 7, 2)), "dose": np.ones(3), "n_obs": [4, 7, 2]}, 5)
