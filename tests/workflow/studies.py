@@ -123,7 +123,7 @@ class Workflow:
             for name in sections:
                 section = section.setdefault(name, {})
             section[last] = value
-        (self.folder / file).write_text(yaml.safe_dump(config))
+        (self.folder / file).write_text(yaml.safe_dump(config, sort_keys=False))
         return file
 
     def edit(self, path: Path, old: str, new: str) -> None:
