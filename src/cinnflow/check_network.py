@@ -42,8 +42,10 @@ def check_network(
             "network.summary.type to none"
         ]
     # As networks do: the first array with an axis, one that varies in length before others, and all that are as long.
-    first = next(shape[0] for name, shape in shapes.items() if shape and (not padded or name in padded))
+    first = next((shape[0] for name, shape in shapes.items() if shape and (not padded or name in padded)), None)
     taken = [name for name, shape in shapes.items() if shape[:1] == (first,)]
+    if not taken:  # max_length names no array that there is, which each simulation's failure tells
+        return []
     _remark_on_channels(kind, shapes, taken, console)
     _remark_on_order(kind, shapes[taken[0]] if len(taken) == 1 else (), taken[0], bool(padded), console)
     return _unfit(plan, shapes, padded, lengths, theta) if plan.own_network else []
