@@ -57,9 +57,13 @@ def main() -> None:
         for name in ("bayesflow1", "bayesflow2", "sbi"):
             subprocess.run([HERE / f"{name}.sh", ENVIRONMENTS / name], check=True)
         return
+    missing = [tool for tool, (python, _, _) in TOOLS.items() if not python.exists()]
+    if missing:
+        print(f"Not installed, and left out: {'; '.join(missing)}. --install installs the peers.", flush=True)
     for task in args.tasks:
+        tools = [tool for tool in TASKS[task] if tool not in missing]
         print(f"\n{task}: medians of {args.repeats}", flush=True)
-        print(table(measure(task, TASKS[task], args.repeats)).to_markdown(index=False), flush=True)
+        print(table(measure(task, tools, args.repeats)).to_markdown(index=False), flush=True)
     computes, of_layers = matrix_product_rate(), layer_product_rate()
     print(
         f"\nAt the speed of a large matrix product here, {computes / 1e9:.0f} GFLOP/s, the tutorial's network would "
