@@ -13,9 +13,9 @@ from cinnflow.networks import InvertibleNetwork
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL, CompiledUpdates
 
 
-def adapted(**network):
+def adapted(summary_net=None, **network):
     settings = {"dense_args": {"units": 8, "kernel_regularizer": keras.regularizers.L2(0.1)}}
-    posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=settings, **network))
+    posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=settings, **network), summary_net)
     simulations = simulate(60, np.random.default_rng(0), n_obs=3)
     posterior.adapt(simulations["prior_draws"], simulations["sim_data"])
     return posterior, posterior.prepare(
@@ -30,15 +30,22 @@ def updates_of(posterior, largest_gradient=1.0):
     return CompiledUpdates(posterior, keras.optimizers.Adam(), largest_gradient)
 
 
-@pytest.mark.parametrize(("largest", "shortened"), [(0.2, True), (100.0, False)])
-def test_they_agree_with_updates_taken_one_by_one(largest, shortened):
+def convolutions():
+    keras.utils.set_random_seed(5)
+    return keras.Sequential([keras.layers.Conv1D(4, 2), keras.layers.GlobalAveragePooling1D()])
+
+
+@pytest.mark.parametrize(
+    ("largest", "shortened", "summary_net"), [(0.2, True, None), (100.0, False, None), (100.0, False, convolutions)]
+)
+def test_they_agree_with_updates_taken_one_by_one(largest, shortened, summary_net):
     rows = np.random.default_rng(1).integers(60, size=(7, 16))
-    compiled, pool = adapted()
+    compiled, pool = adapted(summary_net and summary_net())
     updates = updates_of(compiled, largest)
     losses = updates(pool, rows, RATES)
     updates.give_weights()
 
-    plain, pool = adapted()
+    plain, pool = adapted(summary_net and summary_net())
     optimizer, expected = keras.optimizers.Adam(global_clipnorm=largest), []
     for batch, rate in zip(rows, RATES, strict=True):
         with tf.GradientTape() as tape:
@@ -73,6 +80,18 @@ def test_a_shorter_call_compiles_nothing_anew_and_takes_no_more_updates():
     assert updates(pool, rows[:3], rates[:3]).shape == (3,)
     assert int(updates.optimizer.iterations) == UPDATES_PER_CALL + 3
     assert updates._run.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(("summary_net", "by_xla"), [(None, True), (convolutions, False)])
+def test_convolutions_are_not_left_to_xla_on_a_cpu(summary_net, by_xla):
+    posterior, pool = adapted(summary_net and summary_net())
+    updates = updates_of(posterior)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.config, "list_logical_devices", lambda _: [])
+        updates(pool, np.zeros((7, 16), np.int32), RATES)
+    arguments = pool, tf.zeros((UPDATES_PER_CALL, 16), tf.int32), tf.zeros(UPDATES_PER_CALL), tf.constant(7)
+    program = updates._run.get_concrete_function(*arguments).function_def
+    assert program.attr["_XlaMustCompile"].b == by_xla
 
 
 def test_the_posterior_has_its_weights_once_they_are_given():
