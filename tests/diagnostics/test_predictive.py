@@ -160,6 +160,24 @@ def test_data_of_any_shape_are_drawn(shape: tuple[int, ...], tmp_path) -> None:
     style.save(predictive.plot(pd.read_csv(io.StringIO(table.to_csv(index=False)))), tmp_path / "predictive.png")
 
 
+def test_an_image_is_drawn_as_maps() -> None:
+    simulated = np.random.default_rng(5).normal(size=(100, 6, 9))
+    image = np.zeros((6, 9))
+    image[1, 2], image[3, 4], image[5, 6] = 9.0, -9.0, np.nan
+    figure = predictive.plot(
+        predictive.compute({"x": simulated}, {"x": image}, {"x": simulated}, labels={"x_0": "row"})
+    )
+    observed, median, outside = figure.axes[:3]
+    assert observed.get_title(loc="left") == "x, observed"
+    assert observed.get_ylabel() == "row"
+    np.testing.assert_array_equal(np.ma.filled(observed.images[0].get_array(), np.nan), image)
+    np.testing.assert_array_equal(median.images[0].get_array(), np.quantile(simulated, 0.5, axis=0))
+    assert observed.images[0].get_clim() == median.images[0].get_clim() == (-9.0, 9.0)
+    sides = np.zeros((6, 9))
+    sides[1, 2], sides[3, 4], sides[5, 6] = 1, -1, np.nan
+    np.testing.assert_array_equal(np.ma.filled(outside.images[0].get_array(), np.nan), sides)
+
+
 def test_failed_simulations_and_missing_points_are_left_out_and_counted() -> None:
     simulated = np.random.default_rng(6).normal(size=(60, 5))
     simulated[:7] = np.nan

@@ -101,7 +101,7 @@ rule predictive:
     input:
         batches=[f"{PREDICTIVE_STORE}/predictive-{{observation}}/status/c/{n}" for n in range(PLAN.predictive_batches)],
         draws=rules.infer.output.draws,
-        module=MODULES / "predictive.py",
+        modules=[MODULES / "predictive.py", MODULES / "simulated_data.py"],
     output:
         table=f"{OBSERVATIONS}/{{observation}}/predictive.csv",
         figure=report(

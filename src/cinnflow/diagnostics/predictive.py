@@ -22,20 +22,19 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cinnflow.diagnostics import style, verdicts
+from cinnflow.diagnostics import simulated_data, style, verdicts
 
 TITLE = "Posterior predictive check"
 CAPTION = (
     "Data simulated with parameters from the posterior (blue: central 50 % and 90 % at each point, line: median) and "
-    "the real observation (dots; orange where it lies outside the 90 %). One point in ten outside is expected. The "
-    "verdict compares the observation, at all points at once, with these simulations, and with others that all take "
-    "one and the same posterior draw: to the latter a right posterior makes the observation just one more. It fails "
-    "where it is among the most extreme 5 % of both, which a right posterior is 5 % of the time at most. (The "
-    "posterior has seen the observation, so that among simulations from all of it a right one hardly ever is; among "
-    "those with one draw it may be where that draw lies in a tail.)"
+    "the real observation (dots; orange where it lies outside the 90 %); maps, where an array has more than eight "
+    "columns. One point in ten outside is expected. The verdict compares the observation, at all points at once, with "
+    "these simulations, and with others that all take one and the same posterior draw: to the latter a right "
+    "posterior makes the observation just one more. It fails where it is among the most extreme 5 % of both, which a "
+    "right posterior is 5 % of the time at most. (The posterior has seen the observation, so that among simulations "
+    "from all of it a right one hardly ever is; among those with one draw it may be where that draw lies in a tail.)"
 )
 ADVICE = (
     "Where calibration fails, mend that first. Where it passes, the simulator lacks something: the points outside of "
@@ -44,9 +43,9 @@ ADVICE = (
 PRIOR_TITLE = "Prior predictive check"
 PRIOR_CAPTION = (
     "Data simulated with parameters from the prior (grey: central 50 % and 90 % at each point, line: median) and the "
-    "real observation (dots; orange where it lies outside the 90 %): what the model takes for possible before it has "
-    "seen the data. An observation outside of it is one that the network has seen nothing like in training, so that "
-    "its posterior is an extrapolation."
+    "real observation (dots; orange where it lies outside the 90 %; maps, where an array has more than eight columns): "
+    "what the model takes for possible before it has seen the data. An observation outside of it is one that the "
+    "network has seen nothing like in training, so that its posterior is an extrapolation."
 )
 PRIOR_ADVICE = (
     "Move or widen the prior so that data like these are simulated often, or look for an error in how the observation "
@@ -59,8 +58,6 @@ FEWEST = math.ceil(1 / verdicts.FALSE_ALARMS) - 1
 _LIMIT = verdicts.percent(verdicts.FALSE_ALARMS)
 _QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 _PRIOR = "prior_"
-_MAX_PANELS = 20
-_DOTS, _BARS = 80, 3
 
 
 def compute(
@@ -120,17 +117,17 @@ def compute(
 
 
 def plot(table: pd.DataFrame) -> Figure:
-    """Fan of the simulations with the observation over it: a panel for each array, and each of its columns."""
+    """The simulations with the observation over them: a fan for each array, and each of its columns; maps of images."""
     if table["q50"].isna().all():
-        return _sentence("No simulation from the posterior succeeded.")
-    return _plot(table, style.BLUE)
+        return simulated_data.sentence("No simulation from the posterior succeeded.")
+    return simulated_data.plot(table, style.BLUE)
 
 
 def plot_prior(table: pd.DataFrame) -> Figure:
     """The same for the prior predictive data; a sentence where there are none."""
     if f"{_PRIOR}q50" not in table:
-        return _sentence("No simulation from the prior is as long as the observation.")
-    return _plot(_of_prior(table), style.GREY)
+        return simulated_data.sentence("No simulation from the prior is as long as the observation.")
+    return simulated_data.plot(_of_prior(table), style.GREY)
 
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
@@ -195,31 +192,6 @@ def _comparison(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.n
     return {"p_value": p_value, "compared": len(usable), "left_out": left_out}
 
 
-def _sentence(text: str) -> Figure:
-    """What stands in place of a figure that there is nothing to draw in."""
-    figure = Figure(figsize=(5.4, 0.5))
-    figure.text(0.02, 0.5, text, fontsize=style.TITLE_SIZE, va="center", color=style.INK)
-    return figure
-
-
-def _plot(table: pd.DataFrame, colour: str) -> Figure:
-    groups = list(table.groupby(["array", "column"], sort=False))
-    shown = groups[:_MAX_PANELS]
-    alone = len(shown) == 1
-    figure, panels = style.grid(len(shown), width=4.4 if alone else 2.9, height=3.3 if alone else 2.4)
-    for ((array, column), rows), axis in zip(shown, panels[0], strict=True):
-        several = table.loc[table["array"] == array, "column"].nunique() > 1
-        _draw_fan(axis, rows, colour)
-        axis.set_xlabel(rows["x_label"].iloc[0], fontsize=style.LABEL_SIZE)
-        axis.set_ylabel(rows["y_label"].iloc[0], fontsize=style.LABEL_SIZE)
-        if several:
-            style.title(axis, f"{array} [{column}]")
-    if len(groups) > len(shown):
-        figure.suptitle(f"the first {len(shown)} of {len(groups)} series", fontsize=style.LABEL_SIZE, x=0.02, ha="left")
-    style.legend(figure, panels[0])
-    return figure
-
-
 def _verdict(table: pd.DataFrame, otherwise: str, compared_with: str, found: str) -> pd.DataFrame:
     seen = table.dropna(subset="observed")
     inside = float(seen["observed"].between(seen["q05"], seen["q95"]).mean())
@@ -253,33 +225,3 @@ def _envelope_p_value(simulated: np.ndarray, observed: np.ndarray) -> float:
     apart = (extremity - extremity[0])[:, ::-1]
     first = np.argmax(apart != 0, axis=1)
     return float(np.mean(apart[np.arange(len(apart)), first] >= 0))
-
-
-def _draw_fan(axis: Axes, rows: pd.DataFrame, fan: str) -> None:
-    x = rows["index"].to_numpy()
-    if len(x) > _BARS:
-        axis.fill_between(x, rows["q05"], rows["q95"], color=fan, alpha=0.18, lw=0, label="90 %")
-        axis.fill_between(x, rows["q25"], rows["q75"], color=fan, alpha=0.32, lw=0, label="50 %")
-        axis.plot(x, rows["q50"], color=fan, lw=1.4, label="median")
-    else:
-        axis.vlines(x, rows["q05"], rows["q95"], color=fan, alpha=0.3, lw=5, label="90 %")
-        axis.vlines(x, rows["q25"], rows["q75"], color=fan, alpha=0.6, lw=9, label="50 %")
-        axis.set_xlim(x.min() - 0.7, x.max() + 0.7)
-    rows = rows.dropna(subset="observed")
-    outside = ~rows["observed"].between(rows["q05"], rows["q95"]).to_numpy()
-    size = 4.5 if len(x) <= _DOTS else 2.0
-    for which, colour, label in ((~outside, style.INK, "observed"), (outside, style.RED, "outside 90 %")):
-        if which.any():
-            axis.plot(
-                rows["index"][which],
-                rows["observed"][which],
-                "o",
-                ms=size,
-                color=colour,
-                mec="white",
-                mew=0.5,
-                label=label,
-            )
-    style.few_ticks(axis)
-    if len(x) <= _BARS:
-        axis.set_xticks(x)
