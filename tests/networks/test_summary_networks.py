@@ -151,3 +151,10 @@ def test_a_network_made_again_from_its_configuration_is_the_same(name):
 def test_sizes_are_whole_numbers(kind, argument):
     with pytest.raises(ValueError, match=f"{next(iter(argument))} takes a whole number"):
         kind(**argument)
+
+
+@pytest.mark.parametrize("kind", [DeepSet, SetTransformer, TimeSeriesNetwork])
+@pytest.mark.parametrize("argument", ["input_dim", "input_shape"])
+def test_the_size_of_the_input_is_no_argument(kind, argument):
+    with pytest.raises(TypeError, match=f"{kind.__name__} takes no {argument}"):
+        kind(**{argument: 2})

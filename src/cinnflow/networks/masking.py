@@ -10,9 +10,16 @@ _SMALL_SPREAD = 0.01
 
 
 class MaskedLayer(keras.Layer):
-    """A layer that takes a mask as an argument, and hands none on to the next one."""
+    """A layer that takes a mask as an argument, and hands none on to the next one.
+
+    Raises:
+        TypeError: for the size of the input, which Keras would take and not use.
+    """
 
     def __init__(self, **kwargs):
+        for argument in ("input_dim", "input_shape"):
+            if argument in kwargs:
+                raise TypeError(f"{type(self).__name__} takes no {argument}: it learns it from the data")
         super().__init__(**kwargs)
         self.supports_masking = True
 
