@@ -18,7 +18,7 @@ import tensorflow as tf
 
 import cinnflow as cf
 from cinnflow.networks.arithmetic import use_repeatable_arithmetic
-from cinnflow.training.device import use_device
+from cinnflow.networks.device import use_device
 
 BATCHES = (32, 256, 2048)
 MATRIX, ARRAY = 8192, 2**28

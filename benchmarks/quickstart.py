@@ -149,7 +149,7 @@ def main() -> None:
     if unknown := set(args.cases) - set(cases):
         parser.error(f"takes {', '.join(cases)}, got {', '.join(sorted(unknown))}")
 
-    from cinnflow.training.device import use_device
+    from cinnflow.networks.device import use_device
 
     print(f"python {Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}, on {use_device(args.threads)}")
     for case in args.cases or cases:

@@ -22,7 +22,7 @@ TRAINING = """
 import sys
 from pathlib import Path
 import numpy as np
-from cinnflow.training.device import use_device
+from cinnflow.networks.device import use_device
 
 use_device(2)
 

@@ -40,7 +40,7 @@ def _draw(args: argparse.Namespace) -> None:
     # TensorFlow takes seconds to import: wrong arguments and damaged stores are told before.
     with quick_imports():
         from cinnflow.inference.load import load_members
-        from cinnflow.training.device import use_device
+        from cinnflow.networks.device import use_device
 
     use_device(args.threads)
     posterior = load_members(args.fits)

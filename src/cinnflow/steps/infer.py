@@ -51,7 +51,7 @@ def _infer(args: argparse.Namespace) -> None:
     # TensorFlow takes seconds to import: wrong arguments and unreadable observations are told before.
     with quick_imports():
         from cinnflow.inference.load import load_members
-        from cinnflow.training.device import use_device
+        from cinnflow.networks.device import use_device
 
     use_device(args.threads)
     data_sets = len(next(iter(observed.values())))

@@ -41,7 +41,7 @@ def _propose(args: argparse.Namespace) -> None:
     model, _ = load_unedited(args, args.prior)
 
     with quick_imports():
-        from cinnflow.training.device import use_device
+        from cinnflow.networks.device import use_device
 
     use_device(args.threads)
     store = Store(args.store)

@@ -104,7 +104,7 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
         import keras
 
         from cinnflow.inference.amortized_posterior import AmortizedPosterior
-        from cinnflow.training.device import use_device
+        from cinnflow.networks.device import use_device
         from cinnflow.training.fit import fit
         from cinnflow.training.memory import memory_limit
 

@@ -56,7 +56,7 @@ def _truncate(args: argparse.Namespace) -> None:
     with quick_imports():
         from cinnflow.inference.load import load_members
         from cinnflow.inference.region import Region
-        from cinnflow.training.device import use_device
+        from cinnflow.networks.device import use_device
 
     use_device(args.threads)
     prior_draws = model.generative.prior(PRIOR_DRAWS, np.random.default_rng([args.seed, 0]))

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from cinnflow.training.device import use_device
+from cinnflow.networks.device import use_device
 
 
 @pytest.fixture
