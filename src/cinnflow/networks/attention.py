@@ -10,7 +10,8 @@ from keras import ops
 from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
 from cinnflow.networks.masking import MaskedLayer
-from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
+from cinnflow.networks.mlp import Mlp, activation_name
+from cinnflow.networks.seeds import child_seeds
 
 _ABSENT = -1e9
 

@@ -8,7 +8,8 @@ from typing import Any
 from keras import ops
 
 from cinnflow.networks.bijection import Bijection
-from cinnflow.networks.mlp import Mlp, child_seeds
+from cinnflow.networks.mlp import Mlp
+from cinnflow.networks.seeds import child_seeds
 
 _DENSE_ARGS = ("units", "activation", "kernel_regularizer")
 

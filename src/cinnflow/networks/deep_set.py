@@ -8,7 +8,8 @@ from keras import ops
 from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
 from cinnflow.networks.masking import MaskedLayer, element_count, with_spread, zero_missing
-from cinnflow.networks.mlp import Mlp, activation_name, child_seeds
+from cinnflow.networks.mlp import Mlp, activation_name
+from cinnflow.networks.seeds import child_seeds
 
 
 @keras.saving.register_keras_serializable(package="cinnflow")

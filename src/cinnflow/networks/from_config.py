@@ -10,7 +10,7 @@ from cinnflow.config import ConfigError
 from cinnflow.config_network import InferenceNetwork, ModelFileNetwork, Network
 from cinnflow.networks.deep_set import DeepSet
 from cinnflow.networks.invertible_network import InvertibleNetwork
-from cinnflow.networks.mlp import child_seeds
+from cinnflow.networks.seeds import child_seeds
 from cinnflow.networks.set_transformer import SetTransformer
 from cinnflow.networks.time_series import TimeSeriesNetwork
 

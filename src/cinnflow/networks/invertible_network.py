@@ -14,8 +14,9 @@ from cinnflow.networks.act_norm import ActNorm
 from cinnflow.networks.affine_coupling import AffineCoupling
 from cinnflow.networks.bijection import Bijection
 from cinnflow.networks.coupling import Coupling
-from cinnflow.networks.mlp import activation_name, child_seeds
+from cinnflow.networks.mlp import activation_name
 from cinnflow.networks.permutation import FixedPermutation, LearnablePermutation
+from cinnflow.networks.seeds import child_seeds
 from cinnflow.networks.spline_coupling import SplineCoupling
 
 _COUPLINGS = {"affine": AffineCoupling, "spline": SplineCoupling}

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
-import numpy as np
 from keras import ops
 
 from cinnflow.arguments import whole_number
 from cinnflow.networks.dense import Dense
 from cinnflow.networks.dropout import Dropout
-
-
-def child_seeds(seed: int, count: int) -> list[int]:
-    """Seeds for the parts of a layer: independent of each other, and the same for the same seed."""
-    seed = whole_number("seed", seed, 0)
-    return [int(child) for child in np.random.SeedSequence(seed).generate_state(count) >> 1]
+from cinnflow.networks.seeds import child_seeds
 
 
 def activation_name(activation: str | Callable | None) -> str:

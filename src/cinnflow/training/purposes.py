@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from cinnflow.networks.mlp import child_seeds
+from cinnflow.networks.seeds import child_seeds
 
 Purpose = Literal["pilot", "validation", "batches", "order"]
 """Three kinds of simulations, and which of those that there are make up a batch."""
