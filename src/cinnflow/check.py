@@ -20,7 +20,7 @@ from cinnflow.simulation.parameter_faults import parameter_faults
 from cinnflow.simulation.pilot import pilot
 from cinnflow.simulation.prior import Prior
 from cinnflow.store.imported import check_rows
-from cinnflow.store.progress import duration
+from cinnflow.store.progress import rough_duration
 from cinnflow.store.source import Source
 
 PILOT_SIMULATIONS = 5
@@ -89,7 +89,7 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
         console.print(problem, style="red", markup=False, highlight=False)
     simulations = sum(plan.simulations(split) for split in plan.splits)
     console.print(
-        f"{found.seconds:.3g} s a simulation: {simulations} take one core {duration(found.seconds * simulations)}"
+        f"{found.seconds:.3g} s a simulation: {simulations} take one core {rough_duration(found.seconds * simulations)}"
     )
     if found.shapes:
         console.print(f"Training regime for that speed: {found.regime}; configured: {plan.study.training.regime}")

@@ -17,7 +17,7 @@ from cinnflow.lock import Lock, Locked
 from cinnflow.plan import RESULTS, STORES, Plan
 from cinnflow.simulation.outcome import Status
 from cinnflow.store.layout import Batch, Store
-from cinnflow.store.progress import duration, split_progress, time_of_files
+from cinnflow.store.progress import rough_duration, split_progress, time_of_files
 from cinnflow.store.seal import mend_metadata
 from cinnflow.store.usual_shape import settle_shape
 from cinnflow.store.verify import retry, take_back, verify
@@ -70,7 +70,7 @@ def _status(plan: Plan, _: argparse.Namespace, console: Console) -> int:
             f"{progress.done}/{plan.simulations(split)}",
             failed or "none",
             f"{progress.rate:.3g}/s" if progress.rate else "–",
-            duration(left) if left else "–",
+            rough_duration(left) if left else "–",
         )
     console.print(table)
     for line in plan.simulated_anew():

@@ -24,7 +24,7 @@ from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.store.fingerprint import (
     Fingerprint,
     code_digest,
-    digest_of,
+    digest_in_name,
     fingerprint,
     source_fingerprint,
     truncated_fingerprint,
@@ -129,7 +129,7 @@ class Plan:
     @cached_property
     def _digests(self) -> dict[str, str]:
         """The digests of all stores that were there when the study was planned, by the stores' names."""
-        return {path.stem: digest_of(path.stem) for path in sorted(STORES.glob("*.zarr"))}
+        return {path.stem: digest_in_name(path.stem) for path in sorted(STORES.glob("*.zarr"))}
 
     def fingerprint_of(self, split: str) -> Fingerprint:
         """What a split's simulations mean: with truncated proposals, something else in each round.

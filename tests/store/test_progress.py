@@ -6,7 +6,7 @@ from stores import exit_code, fill, in_child, make_model, make_store
 
 from cinnflow.store.journal import Journal
 from cinnflow.store.layout import STATUS, Batch
-from cinnflow.store.progress import duration, progress_line, split_progress, time_of_files
+from cinnflow.store.progress import progress_line, rough_duration, split_progress, time_of_files
 from waiting import eventually
 
 
@@ -72,4 +72,4 @@ def test_a_line_for_each_batch(tmp_path):
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5400, "1.5 h")])
 def test_durations(seconds, text):
-    assert duration(seconds) == text
+    assert rough_duration(seconds) == text

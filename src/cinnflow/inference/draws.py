@@ -122,7 +122,7 @@ def _reading(path: Path) -> Iterator[zarr.Group]:
         raise DrawsError.of(path, error) from error
 
 
-def digest_of(fit: Path) -> str:
+def digest_of_file(fit: Path) -> str:
     """The SHA-256 of a .keras file, by which draws know the networks that they are of."""
     with fit.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

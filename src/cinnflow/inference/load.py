@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.draws import digest_of, read_fits
+from cinnflow.inference.draws import digest_of_file, read_fits
 from cinnflow.inference.ensemble import Ensemble
 from cinnflow.simulation.model_file import import_model
 
@@ -45,7 +45,7 @@ def judged_fit(folder: Path) -> list[Path]:
     if not (draws / "zarr.json").exists():
         return []
     fits = read_fits(draws)
-    trained_anew = [name for name, digest in fits.items() if digest and digest != digest_of(folder / name)]
+    trained_anew = [name for name, digest in fits.items() if digest and digest != digest_of_file(folder / name)]
     if trained_anew:
         warnings.warn(
             f"{folder}: {', '.join(trained_anew)} is not what the study's diagnostics have judged, it was trained anew "

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cinnflow.imports import quick_imports
-from cinnflow.inference.draws import Draws, digest_of, write_draws
+from cinnflow.inference.draws import Draws, digest_of_file, write_draws
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.seeds import posterior_seed
 from cinnflow.steps.shared.derived import finite_everywhere
@@ -57,7 +57,7 @@ def _draw(args: argparse.Namespace) -> None:
             log_prob=posterior.log_prob(test.theta, test.conditions),
             latent=posterior.latent(test.theta, test.conditions),
             summaries=posterior.conditions(test.conditions),
-            fits={fit.relative_to(args.out.parent.parent).as_posix(): digest_of(fit) for fit in args.fits},
+            fits={fit.relative_to(args.out.parent.parent).as_posix(): digest_of_file(fit) for fit in args.fits},
         ),
     )
     say(f"draws: {args.draws} for each of {len(test.theta)} test simulations")

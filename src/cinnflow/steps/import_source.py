@@ -9,7 +9,7 @@ from pathlib import Path
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.outcome import Status
 from cinnflow.steps.shared.running import run_step, say
-from cinnflow.store.fingerprint import digest_of, source_fingerprint
+from cinnflow.store.fingerprint import digest_in_name, source_fingerprint
 from cinnflow.store.imported import import_source
 from cinnflow.store.layout import Store
 from cinnflow.store.source import SourceError, open_source
@@ -32,7 +32,7 @@ def _import(args: argparse.Namespace) -> None:
     model = load_model(args.model, args.options)
     source = open_source(args.source, model.generative and model.generative.prior)
     meaning = source_fingerprint(source, args.test)
-    if meaning.digest != digest_of(store.name):
+    if meaning.digest != digest_in_name(store.name):
         raise SourceError(f"{source.path} was changed since this run started: start snakemake again")
     for split, taken in import_source(store, source, args.test, args.batch_size, meaning.parts).items():
         failed = taken.total() - taken[Status.OK.label]

@@ -25,7 +25,7 @@ from cinnflow.steps.shared.running import run_step, say
 from cinnflow.steps.shared.unedited import load_unedited
 from cinnflow.store.layout import Store, place
 from cinnflow.store.manifest import read_manifest
-from cinnflow.store.progress import duration
+from cinnflow.store.progress import rough_duration
 from cinnflow.store.stored_simulations import StoredSimulations
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.errors import TrainingError
@@ -185,10 +185,11 @@ class _Watch:
         if now >= self._next_line:
             self._next_line = now + SAY_EVERY
             # How long the first epoch took says nothing of the others.
-            left = f", at most {duration(epoch.seconds * (self._epochs - epoch.epoch))} left" if self._compiled else ""
+            left = epoch.seconds * (self._epochs - epoch.epoch)
+            at_most = f", at most {rough_duration(left)} left" if self._compiled else ""
             say(
                 f"training {self._name}: epoch {epoch.epoch} of {self._epochs}, loss {epoch.loss:.3f}, validation "
-                f"{epoch.validation_loss:.3f}{left}"
+                f"{epoch.validation_loss:.3f}{at_most}"
             )
         self._compiled = True
         if now >= self._next_figure:

@@ -65,7 +65,7 @@ class Fingerprint:
         return sorted(part for part in {*self.parts, *other} if self.parts.get(part) != other.get(part))
 
 
-def digest_of(store_name: str) -> str:
+def digest_in_name(store_name: str) -> str:
     """The digest in a store's name; before it stands the name that the model had when the store was begun."""
     return store_name.rpartition("-")[2]
 

@@ -40,11 +40,11 @@ def progress_line(batch: Batch, batches: int) -> str:
         return line
     rate = (len(recent) - 1) * batch.size / (recent[-1] - recent[0])
     left = (batches - len(times)) * batch.size / rate
-    return f"{line}, {rate:.3g} a second, {duration(left)} left"
+    return f"{line}, {rate:.3g} a second, {rough_duration(left)} left"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 40 s, 12 min, 3.5 h."""
+def rough_duration(seconds: float) -> str:
+    """An estimate in seconds, as a person says it: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

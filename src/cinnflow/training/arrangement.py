@@ -12,7 +12,7 @@ from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Configurator, conditions_of
 from cinnflow.inference.configured import checked
 from cinnflow.simulation.numbers import numbers
-from cinnflow.training.batches import Arrays, digest_of, finite_rows, pad_and_stack
+from cinnflow.training.batches import Arrays, digest_of_arrays, finite_rows, pad_and_stack
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_ahead import Simulated
 
@@ -99,7 +99,7 @@ class Arrangement:
             first: batches of the model.
             again: the same, made once more.
         """
-        once, twice = ([digest_of(self.configure(batch)) for batch in batches] for batches in (first, again))
+        once, twice = ([digest_of_arrays(self.configure(batch)) for batch in batches] for batches in (first, again))
         if once == twice:
             return " ".join(once)
         log.warning(

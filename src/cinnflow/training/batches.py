@@ -68,7 +68,7 @@ class InMemoryBatches:
             yield self.pool, rows[start : start + UPDATES_PER_CALL]
 
     def digest(self) -> str:
-        return f"{type(self).__name__} {self.batch_size} {self.seed} {digest_of(self.pool)}"
+        return f"{type(self).__name__} {self.batch_size} {self.seed} {digest_of_arrays(self.pool)}"
 
 
 def made_ahead(items: Iterator[T]) -> Iterator[T]:
@@ -84,7 +84,7 @@ def made_ahead(items: Iterator[T]) -> Iterator[T]:
         thread.shutdown(wait=False)
 
 
-def digest_of(arrays: Mapping[str, tf.Tensor]) -> str:
+def digest_of_arrays(arrays: Mapping[str, tf.Tensor]) -> str:
     """A digest of arrays by name."""
     found = hashlib.sha256()
     for name, array in sorted(arrays.items()):

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow.inference.parts import number_of, parts_of, rows_of
-from cinnflow.training.batches import Batches, Block, digest_of, made_ahead
+from cinnflow.training.batches import Batches, Block, digest_of_arrays, made_ahead
 from cinnflow.training.checkpoint import Checkpoint, code_digest, own_code_digest
 from cinnflow.training.compiled_updates import CompiledUpdates
 from cinnflow.training.errors import TrainingError
@@ -88,7 +88,7 @@ class Epochs:
         self.ended = ""
         self.checkpoint = None
         if checkpoint:
-            start = digest_of({str(i): variable.numpy() for i, variable in enumerate(self._variables)})
+            start = digest_of_arrays({str(i): variable.numpy() for i, variable in enumerate(self._variables)})
             self.checkpoint = Checkpoint(checkpoint, self._key(meaning), start)
 
     def run(
@@ -270,7 +270,7 @@ class Epochs:
             own_code_digest(self.posterior._flatten_layers()),
             self.batches.digest(),
             " ".join(self._state()),
-            "" if self.validation is None else digest_of(self.validation),
+            "" if self.validation is None else digest_of_arrays(self.validation),
         ]
         return "\n".join(parts)
 

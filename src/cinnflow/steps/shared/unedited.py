@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from cinnflow.simulation.model_file import Model, ModelError, load_model
-from cinnflow.store.fingerprint import Fingerprint, digest_of, fingerprint
+from cinnflow.store.fingerprint import Fingerprint, digest_in_name, fingerprint
 
 
 def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def load_unedited(args: argparse.Namespace, store_name: str) -> tuple[Model, Fin
     """
     model = load_model(args.model, args.options)
     meaning = fingerprint(model, args.options, args.seed)
-    if meaning.digest != digest_of(store_name):
+    if meaning.digest != digest_in_name(store_name):
         raise ModelError(
             f"{args.model} means other simulations than when this run started, {meaning.digest} instead of those in "
             f"{store_name}: it was edited while jobs ran. Start snakemake again; what is finished is kept"
