@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -23,6 +23,8 @@ from cinnflow.training.history import Epoch, History
 
 log = logging.getLogger(__name__)
 
+_WEIGHTS = "weights"
+"""Name of all weights, as one vector."""
 _VALIDATED_AT_ONCE = 2048
 _AVERAGED = 0.05
 """Share of all epochs over which weights are averaged."""
@@ -83,12 +85,12 @@ class Epochs:
         self.mean_weights = updates.weights.numpy()
         self.best_loss = np.inf
         self.best_epoch = 0
-        self.best_weights = self._weights()
+        self.best = self._answering()
         self.lowest_loss = np.inf
         self.ended = ""
         self.checkpoint = None
         if checkpoint:
-            start = digest_of_arrays({str(i): variable.numpy() for i, variable in enumerate(self._variables)})
+            start = digest_of_arrays({name: variable.numpy() for name, variable in self._variables.items()})
             self.checkpoint = Checkpoint(checkpoint, self._key(meaning), start)
 
     def run(
@@ -134,7 +136,7 @@ class Epochs:
         self.history.append(epoch)
         if self.validation is None or epoch.validation_loss < self.best_loss:
             self.best_loss, self.best_epoch = epoch.validation_loss, epoch.epoch
-            self.best_weights = self._weights()
+            self.best = self._answering()
         if self.checkpoint and self.checkpoint.due:
             self.checkpoint.write(self._state())
 
@@ -240,24 +242,27 @@ class Epochs:
         log.warning("training broke down: %s; the weights of epoch %d are kept", trouble, self.best_epoch)
 
     def _restore_best(self) -> None:
-        for variable, value in zip([self.updates.weights, *self._statistics], self.best_weights, strict=True):
-            variable.assign(value)
+        for name, value in self.best.items():
+            self._variables[name].assign(value)
         self.updates.give_weights()
 
-    def _weights(self) -> list[np.ndarray]:
-        """The mean weights as one vector, and what else a posterior takes for its answers."""
-        return [self.mean_weights, *(variable.numpy() for variable in self._statistics)]
+    def _answering(self) -> dict[str, np.ndarray]:
+        """What a posterior takes for its answers, by the names of `_variables`.
+
+        That is the mean of the weights, and what layers keep of their batches, as batch normalization does.
+        """
+        statistics = _named("posterior", self.posterior.non_trainable_variables)
+        seen = {name: variable.numpy() for name, variable in statistics.items() if "float" in variable.dtype}
+        return {_WEIGHTS: self.mean_weights, **seen}
 
     @property
-    def _statistics(self) -> list[keras.Variable]:
-        """What layers keep of the batches that they have seen, as batch normalization does."""
-        return [variable for variable in self.posterior.non_trainable_variables if "float" in variable.dtype]
-
-    @property
-    def _variables(self) -> list[keras.Variable]:
+    def _variables(self) -> dict[str, keras.Variable]:
         """All that updates change: weights, what dropout and SoftFlow draw next, the optimizer's moments and step."""
-        others = self.posterior.non_trainable_variables
-        return [self.updates.weights, *others, *self.updates.optimizer.variables]
+        return {
+            _WEIGHTS: self.updates.weights,
+            **_named("posterior", self.posterior.non_trainable_variables),
+            **_named("optimizer", self.updates.optimizer.variables),
+        }
 
     def _key(self, meaning: str) -> str:
         """All that a training depends on, so that no other one's checkpoint is taken for its own."""
@@ -276,11 +281,13 @@ class Epochs:
 
     def _state(self) -> dict[str, np.ndarray]:
         return {
-            **{f"variable-{i}": variable.numpy() for i, variable in enumerate(self._variables)},
+            **{f"now/{name}": variable.numpy() for name, variable in self._variables.items()},
             "mean_weights": self.mean_weights,
-            **{f"best-{i}": value for i, value in enumerate(self.best_weights)},
-            **{f"history-{name}": np.array(column) for name, column in self.history.table().items()},
-            "best": np.array([self.best_loss, self.best_epoch, self.lowest_loss]),
+            **{f"best/{name}": value for name, value in self.best.items()},
+            "best_loss": np.array(self.best_loss),
+            "best_epoch": np.array(self.best_epoch),
+            "lowest_loss": np.array(self.lowest_loss),
+            **{f"history/{name}": np.array(column) for name, column in self.history.table().items()},
             "elements": np.array(self.batches.elements),
         }
 
@@ -289,16 +296,21 @@ class Epochs:
         state = self.checkpoint.read() if self.checkpoint else {}
         if not state:
             return
-        for i, variable in enumerate(self._variables):
-            variable.assign(state[f"variable-{i}"])
+        for name, variable in self._variables.items():
+            variable.assign(state[f"now/{name}"])
         self.mean_weights = state["mean_weights"]
         self.updates.give_weights(self.mean_weights)
-        self.best_weights = [state[f"best-{i}"] for i in range(len(self.best_weights))]
-        self.best_loss, self.lowest_loss = float(state["best"][0]), float(state["best"][2])
-        self.best_epoch = int(state["best"][1])
+        self.best = {name: state[f"best/{name}"] for name in self.best}
+        self.best_loss, self.best_epoch = float(state["best_loss"]), int(state["best_epoch"])
+        self.lowest_loss = float(state["lowest_loss"])
         self.batches.elements = int(state["elements"])
-        self.history.restore({name: state[f"history-{name}"] for name in self.history.table()})
+        self.history.restore({name: state[f"history/{name}"] for name in self.history.table()})
         log.info("going on from the checkpoint after epoch %d", len(self.history.epochs))
+
+
+def _named(owner: str, variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:
+    """Variables by their place and own name: their paths have names that Keras counts up as it makes layers."""
+    return {f"{owner}/{place}/{variable.name}": variable for place, variable in enumerate(variables)}
 
 
 def _without_names(config: Any) -> Any:
