@@ -174,7 +174,7 @@ def test_batches_of_different_size_are_padded_under_a_mask():
     np.testing.assert_array_equal(stacked["summary_mask"].sum(axis=1), [5, 5, 20, 20])
     np.testing.assert_array_equal(stacked["summary_conditions"].sum(axis=(1, 2)), [15, 15, 60, 60])
     assert "summary_mask" not in pad_and_stack(batches[:1])
-    assert pad_and_stack(batches[:1], elements=48)["summary_mask"].shape == (2, 48)
+    assert pad_and_stack(batches[:1], padded_to=48)["summary_mask"].shape == (2, 48)
 
 
 def test_rows_are_finite_only_where_all_of_their_arrays_are():

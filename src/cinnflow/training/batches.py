@@ -26,8 +26,8 @@ class Batches(Protocol):
 
     batch_size: int
     updates_per_epoch: int
-    elements: int
-    """Number of elements that sets are padded to so far."""
+    padded_to: int | None
+    """Number of elements that sets are padded to so far, under a mask; None while none has been."""
 
     def epoch(self, number: int) -> Iterator[Block]:
         """Blocks of at most `UPDATES_PER_CALL` updates each, and of `updates_per_epoch` together."""
@@ -48,7 +48,7 @@ class InMemoryBatches:
         count: how many of the pool, from the first on, are simulations to train on; None: all.
     """
 
-    elements = 0
+    padded_to = None
 
     def __init__(self, pool: Mapping[str, tf.Tensor], batch_size: int, seed: int, count: int | None = None) -> None:
         self.pool = pool
@@ -99,19 +99,24 @@ def finite_rows(arrays: Arrays) -> np.ndarray:
     return np.all([np.isfinite(array.reshape(count, -1)).all(axis=1) for array in arrays.values()], axis=0)
 
 
-def pad_and_stack(batches: Sequence[Arrays], elements: int = 0) -> Arrays:
+def pad_and_stack(batches: Sequence[Arrays], padded_to: int | None = None) -> Arrays:
     """Batches one after the other; where their numbers of elements differ, padded with zeros under a mask.
 
     Args:
         batches: configured arrays, by name.
-        elements: a number of elements to pad to at least; 0 where they never differed.
+        padded_to: number of elements that earlier batches were padded to, and these are at least; None: they were not.
     """
     lengths = {batch["summary_conditions"].shape[1] for batch in batches if "summary_conditions" in batch}
-    if elements or len(lengths) > 1:
+    if padded_to is not None or len(lengths) > 1:
         # In steps, so that a slightly longer batch does not ask for a new compilation.
-        longest = max(elements, -(-max(lengths) // _ELEMENTS_STEP) * _ELEMENTS_STEP)
+        longest = max(padded_to or 0, -(-max(lengths) // _ELEMENTS_STEP) * _ELEMENTS_STEP)
         batches = [padded(batch, longest) for batch in batches]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def elements_under_mask(arrays: Arrays) -> int | None:
+    """Number of elements of sets that have a mask; None of others."""
+    return arrays["summary_mask"].shape[1] if "summary_mask" in arrays else None
 
 
 def prepared_in_parts(prepare: Callable[[Arrays], dict[str, tf.Tensor]], arrays: Arrays) -> dict[str, tf.Tensor]:

@@ -242,8 +242,9 @@ class Epochs:
         log.warning("training broke down: %s; the weights of epoch %d are kept", trouble, self.best_epoch)
 
     def _restore_best(self) -> None:
+        variables = self._variables
         for name, value in self.best.items():
-            self._variables[name].assign(value)
+            variables[name].assign(value)
         self.updates.give_weights()
 
     def _answering(self) -> dict[str, np.ndarray]:
@@ -280,6 +281,7 @@ class Epochs:
         return "\n".join(parts)
 
     def _state(self) -> dict[str, np.ndarray]:
+        padded_to = self.batches.padded_to
         return {
             **{f"now/{name}": variable.numpy() for name, variable in self._variables.items()},
             "mean_weights": self.mean_weights,
@@ -288,7 +290,7 @@ class Epochs:
             "best_epoch": np.array(self.best_epoch),
             "lowest_loss": np.array(self.lowest_loss),
             **{f"history/{name}": np.array(column) for name, column in self.history.table().items()},
-            "elements": np.array(self.batches.elements),
+            **({} if padded_to is None else {"padded_to": np.array(padded_to)}),
         }
 
     def _take_up(self) -> None:
@@ -303,7 +305,8 @@ class Epochs:
         self.best = {name: state[f"best/{name}"] for name in self.best}
         self.best_loss, self.best_epoch = float(state["best_loss"]), int(state["best_epoch"])
         self.lowest_loss = float(state["lowest_loss"])
-        self.batches.elements = int(state["elements"])
+        if "padded_to" in state:
+            self.batches.padded_to = int(state["padded_to"])
         self.history.restore({name: state[f"history/{name}"] for name in self.history.table()})
         log.info("going on from the checkpoint after epoch %d", len(self.history.epochs))
 

@@ -22,7 +22,7 @@ def fresh_batches(
     arrangement: Arrangement,
     seed: int,
     order_seed: int,
-    elements: int = 0,
+    padded_to: int | None = None,
 ) -> Iterator[tuple[OnlineBatches, Complete | None]]:
     """The batches of one training, and what completes them inside its updates, where anything does.
 
@@ -32,7 +32,7 @@ def fresh_batches(
         arrangement: how they come to the posterior, which is adapted.
         seed: seed of the simulations.
         order_seed: seed of what is drawn from a replay buffer.
-        elements: number of elements that sets are padded to; 0 where their sizes have not differed so far.
+        padded_to: number of elements that sets are padded to; None where none has been so far.
     """
     sizes = {
         "batch_size": settings.batch_size,
@@ -49,7 +49,7 @@ def fresh_batches(
     # Compiled, it passes over a block once, and leaves more of the cores to the updates that run meanwhile.
     prepare = tf.function(posterior.prepare, autograph=False, jit_compile=True)
     if settings.regime == "online":
-        yield OnlineBatches(ahead, arrangement.configure, prepare, **sizes, elements=elements), None
+        yield OnlineBatches(ahead, arrangement.configure, prepare, **sizes, padded_to=padded_to), None
     else:
         buffer = {"capacity": settings.buffer_capacity, "order_seed": order_seed}
-        yield ReplayBatches(ahead, arrangement.configure, prepare, **sizes, elements=elements, **buffer), None
+        yield ReplayBatches(ahead, arrangement.configure, prepare, **sizes, padded_to=padded_to, **buffer), None

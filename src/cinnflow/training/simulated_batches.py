@@ -9,7 +9,15 @@ from itertools import islice
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.training.batches import Arrays, Block, finite_rows, pad_and_stack, padded, repeat_rows
+from cinnflow.training.batches import (
+    Arrays,
+    Block,
+    elements_under_mask,
+    finite_rows,
+    pad_and_stack,
+    padded,
+    repeat_rows,
+)
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_ahead import Simulated, SimulationAhead
@@ -28,7 +36,7 @@ class OnlineBatches:
         updates_per_epoch: batches in an epoch.
         epochs: how many epochs there will be.
         seed: seed of the simulations.
-        elements: number of elements that sets are padded to; 0 where their sizes have not differed so far.
+        padded_to: number of elements that sets are padded to; None where none has been so far.
     """
 
     def __init__(
@@ -40,7 +48,7 @@ class OnlineBatches:
         updates_per_epoch: int,
         epochs: int,
         seed: int,
-        elements: int = 0,
+        padded_to: int | None = None,
     ) -> None:
         self.simulations = simulations
         self.configure = configure
@@ -49,7 +57,7 @@ class OnlineBatches:
         self.updates_per_epoch = updates_per_epoch
         self.epochs = epochs
         self.seed = seed
-        self.elements = elements
+        self.padded_to = padded_to
         self._stream: Iterator[Simulated] | None = None
         self._left_out = 0
 
@@ -83,8 +91,8 @@ class OnlineBatches:
             # Blocks end where epochs do, also those that are made once more.
             end = (first // self.updates_per_epoch + 1) * self.updates_per_epoch
             count = min(self.updates_per_call, end - first)
-            arrays = pad_and_stack(self._finite(map(self.configure, islice(self._stream, count))), self.elements)
-            self.elements = arrays["summary_mask"].shape[1] if "summary_mask" in arrays else 0
+            arrays = pad_and_stack(self._finite(map(self.configure, islice(self._stream, count))), self.padded_to)
+            self.padded_to = elements_under_mask(arrays)
             yield first, arrays, count
             first += count
         if self._left_out:

@@ -37,7 +37,7 @@ class StreamedBatches:
         seed: seed of the order.
     """
 
-    elements = 0
+    padded_to = None
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ from cinnflow.training.batches import (
     Arrays,
     Batches,
     InMemoryBatches,
+    elements_under_mask,
     made_ahead,
     pad_and_stack,
     prepared_in_parts,
@@ -363,17 +364,17 @@ class Trainer:
         chosen = complete_training(settings_of(regime, self.default_lr, validation_sims, patience, **numbers), 0)
         size = chosen.batch_size
         with self._simulating() as ahead:
-            elements = 0
+            padded_to = None
             if not self.amortizer.adapted:
                 pilot = self._arrangement.together(ahead.at_least(_PILOT_SIMULATIONS, self._seed("pilot"), size))
-                elements = pilot["summary_mask"].shape[1] if "summary_mask" in pilot else 0
+                padded_to = elements_under_mask(pilot)
             validation = self._validation(validation_sims, size, ahead)
             meaning = ""
             if self.checkpoint_path:
                 first, again = (ahead.at_least(1, self._seed("batches"), size) for _ in range(2))
                 meaning = self._arrangement.meaning(first, again)
             seeds = self._seed("batches"), self._seed("order")
-            with fresh_batches(chosen, ahead, self._arrangement, *seeds, elements) as (batches, complete):
+            with fresh_batches(chosen, ahead, self._arrangement, *seeds, padded_to) as (batches, complete):
                 return self.train_on(batches, chosen, validation, complete, meaning)
 
     def _simulating(self) -> SimulationAhead:
