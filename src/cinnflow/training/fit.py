@@ -22,6 +22,7 @@ from cinnflow.training.batches import Arrays
 from cinnflow.training.defaults import complete_network, complete_training
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.gain import Gain, density_before
+from cinnflow.training.held_out import held_out_of
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.memory import room_for_data
 from cinnflow.training.streamed_batches import StreamedBatches, samples
@@ -205,20 +206,17 @@ def _count(source: Simulations | StoredSimulations) -> int:
 
 
 def _held_out(source: Simulations | StoredSimulations, share: float, seed: int) -> np.ndarray:
-    """Whether each simulation is held out for validation (simulations,).
-
-    That does not depend on which others there are: what one round has trained on, no later round takes for validation.
-    """
+    """Whether each simulation is held out for validation (simulations,)."""
     count = _count(source)
     if count < FEWEST:
         raise TrainingError(f"training takes at least {FEWEST} simulations, got {count}")
-    numbers = source.numbers if isinstance(source, StoredSimulations) else np.arange(count)
-    held_out = (np.random.default_rng([seed, 0]).random(numbers[-1] + 1) < share)[numbers]
+    places = source.numbers if isinstance(source, StoredSimulations) else np.arange(count)
+    held_out = held_out_of(places, share, [seed, 0])
     if held_out.all():
         raise TrainingError(
             f"validation_share {share:g} holds back all {count} simulations: give more simulations, or a smaller share"
         )
-    return held_out if held_out.any() else np.arange(count) == 0
+    return held_out
 
 
 def _as_simulated(simulations: Simulations) -> dict[str, Any]:
