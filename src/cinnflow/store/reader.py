@@ -42,6 +42,9 @@ class Simulations:
     lengths: np.ndarray | None = None
     padded: tuple[str, ...] = ()
 
+    def __len__(self) -> int:
+        return len(self.theta)
+
     @classmethod
     def concatenated(cls, parts: Sequence[Simulations]) -> Simulations:
         """Simulations of one store, one after the other."""

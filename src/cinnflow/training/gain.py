@@ -35,6 +35,34 @@ class Gain:
         return cls(float(np.mean(differences)), float(np.std(differences) / np.sqrt(len(differences))))
 
 
+class FitBefore:
+    """The fit before, as it was before the training that it is compared with: a warm start changes its weights.
+
+    Args:
+        posterior: the fit.
+        simulations: held out of the training.
+        inside: as for `density_before`.
+        seed: likewise.
+    """
+
+    def __init__(
+        self,
+        posterior: AmortizedPosterior,
+        simulations: Simulations,
+        inside: Callable[[np.ndarray], np.ndarray] | None,
+        seed: int,
+    ) -> None:
+        self.posterior = posterior
+        self.weights = posterior.get_weights()
+        self._simulations = simulations
+        self._density = density_before(posterior, simulations, inside, seed)
+
+    def gain_of(self, posterior: AmortizedPosterior) -> Gain:
+        """What a fit has gained over it."""
+        later = posterior.log_prob(self._simulations.theta, self._simulations.conditions)
+        return Gain.between(self._density, later, len(posterior.names))
+
+
 def density_before(
     posterior: AmortizedPosterior,
     simulations: Simulations,
