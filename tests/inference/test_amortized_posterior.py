@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_draws_however_they_are_chunked(trained, mo
     np.testing.assert_array_equal(trained.sample(DATA, 25, seed=1), draws)
     assert np.any(trained.sample(DATA, 25, seed=2) != draws)
     for rows_at_once in (7, 60):
-        monkeypatch.setattr(drawing, "_ROWS_AT_ONCE", rows_at_once)
+        monkeypatch.setattr(drawing, "ROWS_AT_ONCE", rows_at_once)
         np.testing.assert_allclose(trained.sample(DATA, 25, seed=1), draws, rtol=1e-3, atol=1e-5)
 
 

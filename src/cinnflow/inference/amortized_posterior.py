@@ -17,7 +17,7 @@ from cinnflow.inference.drawing import draw
 from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
 from cinnflow.inference.parameter_transform import ParameterTransform, bounds_of
-from cinnflow.inference.parts import ROWS_AT_ONCE, number_of, parts_of, rows_of
+from cinnflow.inference.parts import ROWS_AT_ONCE, in_parts, number_of, parts_of, rows_of, runs
 from cinnflow.inference.standardization import Standardization
 from cinnflow.inference.summary_network import create_weights, summarize
 from cinnflow.networks.arithmetic import use_repeatable_arithmetic
@@ -257,10 +257,9 @@ class AmortizedPosterior(keras.Layer):
             )
         each = theta.reshape(count, -1, num_params)
         log_prob = np.empty(each.shape[:2])
-        for part in parts_of(configured, max(1, ROWS_AT_ONCE // max(1, each.shape[1]))):
+        for part in parts_of(configured, ROWS_AT_ONCE // max(1, each.shape[1])):
             condition = self._condition_of(rows_of(configured, part))
-            for first in range(0, each.shape[1], ROWS_AT_ONCE):
-                block = slice(first, first + ROWS_AT_ONCE)
+            for block in runs(each.shape[1], ROWS_AT_ONCE):
                 values = each[part, block]
                 inside = self.transform.inside(values) & ~np.isinf(values).any(axis=-1)
                 outside = np.where(np.isnan(values).any(axis=-1), np.nan, -np.inf)
@@ -292,8 +291,7 @@ class AmortizedPosterior(keras.Layer):
 
     def _in_parts(self, function: Callable[[dict], tf.Tensor], data: Data) -> np.ndarray:
         """A function of configured data, over parts of them that fit memory."""
-        configured = self._ready(data)
-        return np.concatenate([function(rows_of(configured, part)) for part in parts_of(configured)])
+        return np.concatenate(list(in_parts(function, self._ready(data))))
 
     def _ready(self, data: Data) -> dict[str, np.ndarray]:
         if not self.adapted:

@@ -6,16 +6,18 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import tensorflow as tf
+
+from cinnflow.inference.parts import ROWS_AT_ONCE, runs
 
 Inverse = Callable[[np.ndarray, np.ndarray], tf.Tensor]
 """Latent draws (data sets, n, parameters) and conditions (data sets, 1, entries) -> parameters."""
 Piece = tuple[slice, slice]
 """Of the draws: which data sets, and which draws of each."""
 
-_ROWS_AT_ONCE = 2**16
 _DRAWS_WORTH_COMPILING = 2**18
 """Of one request, on a CPU: from about so many on, a compiled program makes up for its compilation."""
 _ROWS_COMPILED = 2000
@@ -45,16 +47,12 @@ def draw(
     rng = np.random.default_rng(seed)
     draws = np.empty((len(conditions), n_samples, num_params))
     large = len(conditions) * n_samples >= _DRAWS_WORTH_COMPILING and not tf.config.list_logical_devices("GPU")
-    rows = _ROWS_COMPILED if large else _ROWS_AT_ONCE
+    rows = _ROWS_COMPILED if large else ROWS_AT_ONCE
     # Draws of many data sets go in one piece, and those of one data set in several: few of them of the same size, many
     # of one size whatever their number.
     sets, parts = max(1, rows // max(1, n_samples)), max(1, -(-n_samples // rows))
     each = max(1, -(-n_samples // parts)) if parts <= _FEW_PIECES else rows
-    pieces = [
-        (slice(start, start + sets), slice(first, first + each))
-        for start in range(0, len(conditions), sets)
-        for first in range(0, n_samples, each)
-    ]
+    pieces = list(product(runs(len(conditions), sets), runs(n_samples, each)))
 
     def latent(piece: Piece) -> np.ndarray:
         return rng.standard_normal(draws[piece].shape, np.float32).astype(conditions.dtype)
@@ -65,8 +63,8 @@ def draw(
         return draws
 
     def calls() -> Iterator[tuple[Sequence[Piece], np.ndarray, np.ndarray]]:
-        for start in range(0, len(pieces), _PIECES_COMPILED):
-            together = pieces[start : start + _PIECES_COMPILED]
+        for run in runs(len(pieces), _PIECES_COMPILED):
+            together = pieces[run]
             # Filled up with zeros, so that one program takes every call.
             z = np.zeros((_PIECES_COMPILED, sets, each, num_params), conditions.dtype)
             condition = np.zeros((_PIECES_COMPILED, sets, *conditions.shape[1:]), conditions.dtype)

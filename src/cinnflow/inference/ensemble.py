@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from cinnflow.arguments import whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Data
-from cinnflow.inference.parts import parts_of, rows_of
+from cinnflow.inference.parts import in_parts
 
 
 class Ensemble:
@@ -97,5 +97,5 @@ class Ensemble:
         images = []
         for member in self.members:
             configured = {"parameters": theta, **member.configure(data)}
-            images += [member(rows_of(configured, part))[0] for part in parts_of(configured)]
+            images += [z for z, _ in in_parts(member, configured)]
         return np.concatenate(images).astype(np.float64)

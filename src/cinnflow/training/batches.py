@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.inference.parts import parts_of, rows_of
+from cinnflow.inference.parts import in_parts
 from cinnflow.training.compiled_updates import UPDATES_PER_CALL
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ def elements_under_mask(arrays: Arrays) -> int | None:
 
 def prepared_in_parts(prepare: Callable[[Arrays], dict[str, tf.Tensor]], arrays: Arrays) -> dict[str, tf.Tensor]:
     """Simulations prepared a part at a time: what comes and goes in between takes more memory than they do."""
-    parts = [prepare(rows_of(arrays, rows)) for rows in parts_of(arrays)]
+    parts = list(in_parts(prepare, arrays))
     return {name: tf.concat([part.pop(name) for part in parts], axis=0) for name in list(parts[0])}
 
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cinnflow.inference.parts import number_of, parts_of, rows_of
+from cinnflow.inference.parts import VALIDATED_AT_ONCE, in_parts, number_of
 from cinnflow.training.batches import Batches, Block, digest_of_arrays, made_ahead
 from cinnflow.training.checkpoint import Checkpoint, code_digest, own_code_digest
 from cinnflow.training.compiled_updates import CompiledUpdates
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 _WEIGHTS = "weights"
 """Name of all weights, as one vector."""
-_VALIDATED_AT_ONCE = 2048
 _AVERAGED = 0.05
 """Share of all epochs over which weights are averaged."""
 _RISE = 2.0
@@ -221,11 +220,11 @@ class Epochs:
     def _validate(self) -> float:
         if self.validation is None:
             return float("nan")
-        total = 0.0
-        for rows in parts_of(self.validation, _VALIDATED_AT_ONCE):
-            part = rows_of(self.validation, rows)
-            total += float(self._validation_loss(part)) * number_of(part)
-        return total / number_of(self.validation)
+
+        def sum_over(part: dict[str, tf.Tensor]) -> float:
+            return float(self._validation_loss(part)) * number_of(part)
+
+        return sum(in_parts(sum_over, self.validation, VALIDATED_AT_ONCE)) / number_of(self.validation)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _validation_loss(self, part: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
+from cinnflow.inference.parts import runs
 from cinnflow.store.reader import Simulations
 
 _DRAWS_IN_ALL = 1_000_000
 _FEWEST_DRAWS, _MOST_DRAWS = 100, 1000
 """Of each data set, for the share of a posterior that lies in a region."""
 _ROWS_AT_ONCE = 100_000
+"""Draws that a region sees at once: it takes them once for each of its data sets."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,6 @@ def density_before(
     each = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _DRAWS_IN_ALL // data_sets))
     draws = posterior.sample(simulations.conditions, each, seed=seed)
     rows = draws.reshape(-1, num_params)
-    parts = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
-    found = np.concatenate([inside(part) for part in parts]).reshape(data_sets, each)
+    found = np.concatenate([inside(rows[run]) for run in runs(len(rows), _ROWS_AT_ONCE)]).reshape(data_sets, each)
     # The simulation's own parameters lie in the region, too: the share is never nothing.
     return log_prob - np.log((found.sum(axis=1) + 1) / (each + 1))
