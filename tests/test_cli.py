@@ -397,6 +397,20 @@ def test_check_tells_which_arrays_the_summary_network_reads(study):
     assert "deep_set reads x, z as channels of one; y go past it, as they are" in cinnflow(study, "check").stdout
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which files are opened")
+@pytest.mark.parametrize("declared", [False, True])
+def test_check_remarks_on_what_simulations_read_and_nothing_watches(study, declared):
+    (study / "tables").mkdir()
+    (study / "tables/rates.txt").write_text("2")
+    simulate = "theta * float(open('tables/rates.txt').read()) + rng.normal(size=(3, 2))"
+    files = ", files=['tables/rates.txt']" if declared else ""
+    text = MODEL.replace("theta + rng.normal(size=(3, 2))", simulate)
+    (study / "model.py").write_text(text.replace("cf.Simulator(simulate)", f"cf.Simulator(simulate{files})"))
+    ended = cinnflow(study, "check")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ("simulations read tables/rates.txt: an edit would not be noticed" in ended.stdout) != declared
+
+
 @pytest.mark.parametrize("declared", [False, True])
 def test_check_remarks_on_a_script_that_nothing_watches(study, declared):
     script = study / "sim.py"
@@ -410,6 +424,7 @@ def test_check_remarks_on_a_script_that_nothing_watches(study, declared):
     ended = cinnflow(study, "check")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert (f"{script} by an absolute path: an edit would not be noticed" in ended.stdout) != declared
+    assert "simulations read" not in ended.stdout
     assert "cannot be run" not in ended.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -14,16 +15,20 @@ from cinnflow.check_observations import check_observations
 from cinnflow.plan import Plan
 from cinnflow.report.numbers import alike
 from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.opened_files import OpenedFiles
 from cinnflow.simulation.outcome import Status
 from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.parameter_faults import parameter_faults
 from cinnflow.simulation.pilot import pilot
 from cinnflow.simulation.prior import Prior
+from cinnflow.store.duplicates import check_distinct
 from cinnflow.store.imported import check_rows
 from cinnflow.store.progress import rough_duration
 from cinnflow.store.source import Source
 
 PILOT_SIMULATIONS = 5
+_NAMED = 5
+"""Files that a remark names at most."""
 
 
 def check(plan: Plan, configfile: Path, console: Console) -> int:
@@ -45,7 +50,8 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
     # As each job does: what the file draws at random while it is imported may differ.
     again = load_model(plan.study.model, plan.study.model_options).generative
     timeout = plan.study.simulations.timeout
-    found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, timeout, again)
+    with OpenedFiles([plan.model.path.parent, Path("data")]) as opened:
+        found = pilot(plan.model.generative, plan.study.seed, PILOT_SIMULATIONS, timeout, again)
     plan.model.check_quantities(found.theta)
     console.print(f"{configfile} is right. {plan.study.model}: {len(plan.model.generative.prior.names)} parameters")
     prior = plan.model.generative.prior
@@ -68,7 +74,7 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
     for failure, which in failures.items():
         several = f"simulations {', '.join(which)}" if len(which) > 1 else f"simulation {which[0]}"
         console.print(f"{several} {failure}", style="red", markup=False)
-    for remark in found.remarks:
+    for remark in [*found.remarks, *_unwatched(plan, opened.files)]:
         console.print(remark, markup=False, highlight=False)
     for name, values in plan.model.derived_quantities(found.theta).items():
         if (missing := np.mean(~np.isfinite(values))) > 0:
@@ -96,6 +102,21 @@ def check(plan: Plan, configfile: Path, console: Console) -> int:
     return 1 if found.failures or problems else 0
 
 
+def _unwatched(plan: Plan, opened: set[Path]) -> list[str]:
+    """What to say of files that trial simulations opened, and that are no part of what they mean."""
+    folder = plan.model.path.parent
+    known = {(folder / part.partition(": ")[2]).resolve() for part in plan.fingerprint.parts}
+    known |= {Path(named) for named in getattr(plan.model.generative.simulator, "undeclared", ())}  # told already
+    names = sorted(os.path.relpath(file, folder) for file in opened - known - {plan.model.path} if file.is_file())
+    if not names:
+        return []
+    several = f"{', '.join(names[:_NAMED])}{' and others' if len(names) > _NAMED else ''}"
+    return [
+        f"simulations read {several}: an edit would not be noticed, and its simulations would join those of before. "
+        "Name what they depend on in files=[...]"
+    ]
+
+
 def _told_apart(draws: np.ndarray) -> list[str]:
     """The smallest, the median and the largest draw, with as many digits as they need to differ."""
     low, median, high = np.quantile(draws, [0, 0.5, 1])
@@ -105,6 +126,7 @@ def _told_apart(draws: np.ndarray) -> list[str]:
 
 
 def _check_source(plan: Plan, source: Source, configfile: Path, console: Console) -> int:
+    check_distinct(source)
     counts = Counter(Status(int(code)).label for code in check_rows(source, range(source.simulations)))
     console.print(f"{configfile} is right. {source.path}: {source.simulations} simulations", highlight=False)
     for split, rows in source.splits(plan.study.simulations.test).items():

@@ -23,7 +23,6 @@ from cinnflow.simulation.prior import PriorError
 from cinnflow.simulation.seeds import simulation_seed
 from cinnflow.store.fingerprint import (
     Fingerprint,
-    code_digest,
     digest_in_name,
     fingerprint,
     source_fingerprint,
@@ -31,6 +30,7 @@ from cinnflow.store.fingerprint import (
 )
 from cinnflow.store.layout import Store, StoreError
 from cinnflow.store.manifest import Manifest, read_manifest
+from cinnflow.store.model_code import code_digest
 from cinnflow.store.new_store import what_differs
 from cinnflow.store.source import Source, open_source
 

@@ -85,6 +85,14 @@ def test_a_reader_of_the_users_own(tmp_path):
     np.testing.assert_array_equal(outcome.data["x"], [1, 2, 3])
 
 
+def test_what_a_program_prints_may_be_its_output(tmp_path):
+    simulator = ExternalSimulator(["sh", "-c", "echo {a},2"], "deep/x.csv", stdout=True)
+    (outcome,) = simulate(simulator, tmp_path, [(5.0,)], ["a"])
+    np.testing.assert_array_equal(outcome.data["x"], [[5, 2]])
+    (outcome,) = simulate(ExternalSimulator(["sh", "-c", "echo 1; exit 2"], "x.csv", stdout=True), tmp_path)
+    assert (outcome.status, outcome.exit_code) == (Status.CRASHED, 2)
+
+
 def test_placeholders(tmp_path):
     said = report(
         tmp_path, "{params}", "--beta={beta}", "{gamma}", "{seed}", "{out}", "{workdir}", "{{beta}}", "a;b $HOME `id`",
@@ -147,7 +155,8 @@ def test_each_simulation_computes_with_one_thread(tmp_path, monkeypatch, threads
         ("echo no convergence >&2; exit 3", Status.CRASHED, 3, "exit code 3\nno convergence"),
         ("kill -SEGV $$", Status.CRASHED, -11, "ended by SIGSEGV"),
         ("echo half done >&2; exec sleep 60", Status.TIMED_OUT, -9, "ended after its time limit of 0.5 s\nhalf done"),
-        ("echo lost >&2", Status.UNREADABLE, 0, "exit code 0, but no file x.csv\nlost"),
+        ("echo lost >&2", Status.UNREADABLE, 0, "but no file x.csv: the program has to write {out}; where"),
+        ("./program 1", Status.CRASHED, 127, "exit code 127: it runs in an empty folder"),
         ('mkdir "$1"', Status.UNREADABLE, 0, "no file x.csv"),
         (': > "$1"', Status.UNREADABLE, 0, "x.csv could not be read: ValueError: the file holds no rows"),
         ("printf 'a,b\\n1,2\\n3\\n' > \"$1\"", Status.UNREADABLE, 0, "x.csv could not be read"),

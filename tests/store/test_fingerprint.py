@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cinnflow.simulation.model_file import ModelError, load_model
-from cinnflow.store.fingerprint import Fingerprint, code_digest, fingerprint
+from cinnflow.store.fingerprint import Fingerprint, fingerprint
+from cinnflow.store.model_code import code_digest
 
 MODEL = '''"""A model."""
 
@@ -134,6 +135,8 @@ def edited(old, new, text=MODEL):
         edited('"value": 3', '"value": 4'),
         edited("print(unrelated(1, 2))", "print(unrelated(2, 1))"),
         edited("import sys\n", "import sys\nimport os\n"),
+        edited("SCALE: float = 2.0", "SCALE = 2.0"),
+        edited("def simulate(theta, rng):", "def simulate(theta: np.ndarray, rng: 'Generator') -> np.ndarray:"),
         edited("def draw", "def new(x):\n    return x\n\n\ndef draw"),
         MODEL.replace("\n\n\n", "\n\n"),
         MODEL + "\n\n# the end\n",
@@ -347,6 +350,19 @@ def test_a_compiled_module_counts_by_its_bytes(tmp_path, package):
     (one,) = digests(tmp_path, text)
     compiled.write_bytes(b"\x7fELF two")
     assert digests(tmp_path, text) != [one]
+
+
+def test_types_count_where_something_may_read_them(tmp_path):
+    for text in (
+        "@convert\ndef f(x: VALUE): pass\ndef build(): f(1)\n",
+        "class A:\n    x: VALUE = 1\ndef build(): A()\n",
+        "class A:\n    @convert\n    def f(self) -> VALUE: pass\ndef build(): A()\n",
+    ):
+        one, other = digests(tmp_path, text.replace("VALUE", "int"), text.replace("VALUE", "float"))
+        assert one != other
+    text = "class A:\n    def f(self, *a: int, b: int = 1) -> int:\n        x: int = 2\ndef build(): A()\n"
+    one, other = digests(tmp_path, text, text.replace(": int", "").replace(" -> int", ""))
+    assert one == other
 
 
 def test_a_block_that_is_run_on_import_counts(tmp_path):

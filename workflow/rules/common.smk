@@ -72,10 +72,14 @@ onstart:
     # Under Snakemake's own settings an edited rule would run everything behind it again.
     if RerunTrigger.CODE in workflow.dag_settings.rerun_triggers:
         raise WorkflowError("cinnflow: no profile is active: add --workflow-profile workflow/profiles/default")
-    for line in [*PLAN.rounded(), *PLAN.simulated_anew()]:
-        logger.info(f"cinnflow: {line}")
     try:
         PLAN.check_parameters()
         LOCK.acquire()
     except (PlainError, Locked) as error:
         raise WorkflowError(f"cinnflow: {error}") from None
+
+
+# Not in onstart, which a dry run does not reach.
+if workflow.is_main_process:
+    for line in [*PLAN.rounded(), *PLAN.simulated_anew()]:
+        logger.info(f"cinnflow: {line}")

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import string
@@ -30,6 +31,15 @@ from cinnflow.simulation.tables import READERS
 
 RESERVED = ("params", "seed", "out", "workdir")
 STDERR_TAIL = 2000
+_NO_OUTPUT = "the program has to write {out}; where it prints its output, take ExternalSimulator(..., stdout=True)"
+_NOT_FOUND = (126, 127)
+"""Exit codes of a shell that cannot run a program."""
+_IN_A_SHELL = (
+    "it runs in an empty folder, so that a file beside the model file takes an argument of its own, as in "
+    "['sh', '-c', '\"$0\" {rate} | sort > {out}', './program']"
+)
+_SHELL_WORDS = re.compile(r"[\s;|&<>()'\"=]+")
+"""What lies between the words of a shell's text."""
 MACHINE_IS_SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 """Errors of starting a program that are no doing of the simulation: of processes, memory or open files."""
 # A batch runs its simulations side by side, so each gets one thread; more would also let the order of a program's
@@ -66,6 +76,7 @@ class ExternalSimulator:
         context_generator: what a simulation depends on beside its parameters; a context that is an array stands in
             {params} alone.
         max_length: as for `Simulator`.
+        stdout: whether `out` is made of what the program prints, and not written by the program itself.
 
     Raises:
         ValueError: for an empty command, an output outside the program's folder, or one that nothing here reads.
@@ -81,6 +92,7 @@ class ExternalSimulator:
         files: Sequence[str] = (),
         context_generator: ContextGenerator | None = None,
         max_length: MaxLength = None,
+        stdout: bool = False,
     ) -> None:
         check_max_length(max_length)
         if isinstance(command, str) or not command:
@@ -91,6 +103,7 @@ class ExternalSimulator:
             raise ValueError(f"out={out!r}: without read=, its suffix must be one of {', '.join(READERS)}")
         self.command = [str(part) for part in command]
         self.out = out
+        self.stdout = stdout
         self.read = read or READERS[Path(out).suffix]
         self.files = list(files)
         self.context_generator = context_generator or ContextGenerator()
@@ -121,13 +134,14 @@ class ExternalSimulator:
             {*self.files, *(os.path.normpath(part) for part, path in zip(self.command, located, strict=True) if path)}
         )
         declared = {(folder / name).resolve() for name in self.files}
+        words = [word for part in self.command for word in (part, *_SHELL_WORDS.split(part))]
         self.undeclared = [
-            part
-            for part in self.command
-            if Path(part).is_absolute()
-            and os.path.isfile(part)  # noqa: PTH113
-            and Path(part).resolve() not in declared
-            and shutil.which(Path(part).name) != part
+            word
+            for word in dict.fromkeys(words)
+            if Path(word).is_absolute()
+            and os.path.isfile(word)  # noqa: PTH113
+            and Path(word).resolve() not in declared
+            and shutil.which(Path(word).name) != word
         ]
         program = located[0] or self.command[0]
         if shutil.which(program) is None:
@@ -154,14 +168,16 @@ class ExternalSimulator:
         command = [part.format(**values) for part in self.command]
         start = time.perf_counter()
         before = children()  # perhaps of the user's own reader, which lives longer than one simulation
-        with tempfile.TemporaryFile(dir=workdir) as stderr:
+        if self.stdout:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workdir) as stderr, open(out if self.stdout else os.devnull, "wb") as stdout:  # noqa: PTH123
             try:
                 process = subprocess.Popen(
                     command,
                     cwd=run,
                     env={**os.environ, **REPEATABLE},
                     stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
+                    stdout=stdout,
                     stderr=stderr,
                     start_new_session=True,
                     preexec_fn=reaper.watch,
@@ -180,9 +196,11 @@ class ExternalSimulator:
             return Outcome(Status.TIMED_OUT, seconds=seconds, exit_code=-signal.SIGKILL, message=message)
         if code != 0:
             how = f"ended by {signal_name(-code)}" if code < 0 else f"exit code {code}"
+            if code in _NOT_FOUND:
+                how = f"{how}: {_IN_A_SHELL}"
             return Outcome(Status.CRASHED, seconds=seconds, exit_code=code, message=f"{how}\n{tail}".rstrip())
         if not out.is_file():
-            message = f"exit code 0, but no file {self.out}\n{tail}".rstrip()
+            message = f"exit code 0, but no file {self.out}: {_NO_OUTPUT}\n{tail}".rstrip()
             return Outcome(Status.UNREADABLE, seconds=seconds, message=message)
         try:
             output = self.read(out)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.errors import PlainError
+from cinnflow.simulation.files_read import FilesRead
 from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.simulation.names import checked_name
 from cinnflow.simulation.seeds import fixed_global_generators
@@ -38,12 +39,15 @@ class Model:
         generative: what its build() returned, bound to the file's folder.
         module: the module itself, for what it may define beside build().
         imported: files of the modules that loading it has imported, by the modules' names.
+        read: other files, in its folder, the current one or below, that loading it has read, with the lines of the
+            model file at which; `IN_BUILD` stands for those of build().
     """
 
     path: Path | None
     generative: GenerativeModel | None
     module: ModuleType
     imported: dict[str, Path] = field(default_factory=dict)
+    read: dict[Path, set[int]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -152,14 +156,24 @@ def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None
         return NO_MODEL
     path = Path(path).resolve()
     before = set(sys.modules)
-    with fixed_global_generators():
-        module = import_model(path)
-        _check_published(path, module)
-        generative = _built(path, module, options)
+    read: dict[Path, set[int]] = {}
+    # What is read is an input, unless it is written each time; what was written once, as a cache is, is read again.
+    for _ in range(2):
+        files = FilesRead(path)
+        with fixed_global_generators(), files.watching():
+            module = import_model(path)
+            _check_published(path, module)
+            generative = _built(path, module, options)
+        for file, lines in files.lines.items():
+            read.setdefault(file, set()).update(lines)
+        if not files.written:
+            break
     names = _IMPORTED.setdefault(path, set())
     names |= sys.modules.keys() - before
-    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(names)}
-    return Model(path, generative, module, {name: Path(file) for name, file in files.items() if file})
+    imported = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(names)}
+    imported = {name: Path(file) for name, file in imported.items() if file}
+    inputs = {file: lines for file, lines in read.items() if file.is_file() and file not in files.written}
+    return Model(path, generative, module, imported, {f: at for f, at in inputs.items() if f not in imported.values()})
 
 
 def _built(path: Path, module: ModuleType, options: dict[str, Any]) -> GenerativeModel:

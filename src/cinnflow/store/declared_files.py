@@ -1,4 +1,4 @@
-"""The files that a simulator declares, its program among them: they must stay as they are while simulations run."""
+"""The files that simulations depend on, a program among them: they must stay as they are while simulations run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cinnflow.simulation.generative_model import GenerativeModel
+from cinnflow.store.fingerprint import FILE
 from cinnflow.store.layout import StoreError
 
 _SETTLED = 3600.0
@@ -23,9 +24,9 @@ class DeclaredFiles:
     """
 
     def __init__(self, model: GenerativeModel, fingerprint: Mapping[str, str]) -> None:
-        folder, names = model.folder, model.simulator.files
-        known = {} if folder is None else {folder / name: fingerprint.get(f"file: {name}") for name in names}
-        self._digests = {path: digest for path, digest in known.items() if digest}
+        parts = {} if model.folder is None else fingerprint
+        files = {part.removeprefix(FILE): digest for part, digest in parts.items() if part.startswith(FILE)}
+        self._digests = {model.folder / name: digest for name, digest in files.items()}
         self._states: dict[Path, tuple[int, ...]] = {}
         for path in self._digests:
             stat = path.stat()
