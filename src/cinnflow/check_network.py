@@ -63,7 +63,7 @@ def _remark_on_channels(kind: str, shapes: Shapes, taken: Sequence[str], console
 
 def _remark_on_order(kind: str, shape: tuple[int, ...], name: str, varies: bool, console: Console) -> None:
     """Says where a network for sets takes a vector, whose entries may each mean something of their own."""
-    if kind not in ("deep_set", "set_transformer") or len(shape) != 1 or shape == (1,):
+    if kind not in ("deep_set", "set_transformer") or shape[1:] not in ((), (1,)) or shape[:1] in ((), (1,)):
         return
     count = "" if varies else f"{shape[0]} "
     other = "" if varies else ", and none takes each for a statistic of its own"

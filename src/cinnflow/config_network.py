@@ -107,7 +107,9 @@ def _kind_of_summary(summary: Any) -> str:
 class InferenceNetwork(Section):
     """The conditional invertible network; names as in BayesFlow."""
 
-    coupling: Literal["affine", "spline", "interleaved"] = Field("affine", description="how entries are transformed")
+    coupling: Literal["affine", "spline", "interleaved"] | None = Field(
+        None, description="how entries are transformed; null: affine, or for a single parameter spline"
+    )
     num_coupling_layers: PositiveInt = Field(6, description="coupling layers")
     num_dense: PositiveInt = Field(2, description="dense layers in each network of a coupling")
     units: PositiveInt = Field(128, description="width of these")
@@ -141,7 +143,7 @@ class InferenceNetwork(Section):
 
     @model_validator(mode="after")
     def _splines_alone_have_bins(self) -> InferenceNetwork:
-        if self.coupling == "affine" and (self.bins or self.default_domain):
+        if self.coupling in ("affine", None) and (self.bins or self.default_domain):
             raise ValueError("bins and default_domain with the coupling spline or interleaved alone")
         return self
 

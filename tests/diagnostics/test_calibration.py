@@ -150,6 +150,20 @@ def test_joint_coverage_is_judged_alike_where_true_values_come_several_times(gau
     assert found >= 38
 
 
+@pytest.mark.parametrize("values", [2, 8])
+def test_tarp_passes_exact_posteriors_of_few_values_as_often_as_it_says(values: int) -> None:
+    failed = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        truths = rng.integers(values, size=(300, 1)).astype(float)
+        logits = -0.5 * (truths + rng.normal(size=(300, 1)) - np.arange(values)) ** 2
+        posterior = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        draws = (rng.random((300, 200, 1)) > np.cumsum(posterior, axis=1)[:, None]).sum(axis=2, keepdims=True) * 1.0
+        # A seed of its own, since what breaks ties decides most ranks.
+        failed += tarp.verdict(tarp.compute(draws, truths, ["a"], seed=seed))["verdict"].item() == verdicts.FAIL
+    assert failed <= 8
+
+
 def test_contraction_says_what_is_wrong(gaussian) -> None:
     def reason(**fault: float) -> str:
         case = gaussian(parameters=1, data_sets=2000, **fault)

@@ -61,10 +61,13 @@ def test_a_diagnostic_that_judges_nothing_is_not_counted() -> None:
     [
         ({"a": "pass", "b": "pass"}, "The posterior passes the one check that was made, for every parameter."),
         ({"a": "pass", "b": "fail"}, "Do not rely on this posterior yet: the one check that was made fails (sbc)."),
-        ({"a": "pass", "b": "uninformative"}, "The posterior passes every check for a; the data say nothing of b."),
+        (
+            {"a": "pass", "b": "uninformative"},
+            "The posterior passes every check for a; of b it says no more than the prior.",
+        ),
         (
             {"a": "uninformative"},
-            "No check fails, but the data say nothing of any parameter: each posterior is its prior.",
+            "No check fails, but each posterior is its prior: the data, or the network, say nothing of the parameters.",
         ),
     ],
 )
@@ -77,8 +80,8 @@ def test_many_parameters_are_counted_not_listed() -> None:
     table = summary.compute({"sbc": judged(**words), "tarp": judged(all_parameters="pass")}, list(words))
     assert (
         summary.conclusion(table)
-        == "The posterior passes every check for 12 parameters; the data say nothing of p12, p13, p14, p15, p16, p17, "
-        "p18 and p19."
+        == "The posterior passes every check for 12 parameters; of p12, p13, p14, p15, p16, p17, p18 and p19 it "
+        "says no more than the prior."
     )
 
 

@@ -42,7 +42,7 @@ def test_names_and_bounds_have_defaults():
         ({"names": "ab"}, "takes a list of names, got 'ab'"),
         ({"names": ["a", "b"], "lower": [1, 2, 3]}, "one for all"),
         ({"names": ["a", "b"], "lower": [0, 5], "upper": 5}, "above the upper one for b"),
-        ({"names": ["a", "b"], "lower": np.nan}, "above the upper one for a, b"),
+        ({"names": ["a", "b"], "lower": np.nan}, "a bound of a, b is not a number"),
     ],
 )
 def test_what_makes_no_prior(options, says):
@@ -111,3 +111,10 @@ def test_a_prior_that_fails_says_where_and_how_it_is_called():
         PriorError, match=r"TypeError: .*test_prior.py, line .*, in draw\). It is called as draw\(rng\)"
     ):
         Prior(draw)
+
+
+def test_none_is_no_bound_and_nan_is_not_understood():
+    prior = Prior(lambda rng: rng.normal(size=2), names=["a", "b"], lower=None, upper=[1.0, None])
+    assert (prior.lower.tolist(), prior.upper.tolist()) == ([-np.inf, -np.inf], [1.0, np.inf])
+    with pytest.raises(PriorError, match="a bound of b is not a number"):
+        Prior(lambda rng: rng.normal(size=2), names=["a", "b"], lower=[0, np.nan])

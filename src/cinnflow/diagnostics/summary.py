@@ -80,9 +80,12 @@ def conclusion(summary: pd.DataFrame) -> str:
             f" failures depend on {named[UNEVEN]}."
         )
     if named[UNINFORMATIVE] and not named[PASS]:
-        return "No check fails, but the data say nothing of any parameter: each posterior is its prior."
+        return (
+            "No check fails, but each posterior is its prior: the data, or the network, say nothing of the parameters."
+        )
     if named[UNINFORMATIVE]:
-        return f"The posterior passes every check for {named[PASS]}; the data say nothing of {named[UNINFORMATIVE]}."
+        unknown = named[UNINFORMATIVE]
+        return f"The posterior passes every check for {named[PASS]}; of {unknown} it says no more than the prior."
     checks = f"all {words.shape[1]} checks" if words.shape[1] > 1 else "the one check that was made"
     return f"The posterior passes {checks}, for {'every parameter' if len(summary) > 1 else named[PASS]}."
 

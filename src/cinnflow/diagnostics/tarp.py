@@ -34,8 +34,9 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
     """Coverage of the balls around random reference points.
 
     Distances are Euclidean, in units of the prior's standard deviations. Each data set takes the true values of another
-    one for its reference point: a draw from the prior that is independent of its own data. Where several data sets have
-    the same true values, it is one with others.
+    one for its reference point: a draw from the prior that is independent of its own data. Where several data sets
+    share true values that no draw has, it is one with others. Where values are few, and draws have them too, it is not:
+    what is never one's own would not be independent of it.
 
     Args:
         draws: posterior draws (data sets, draws, parameters).
@@ -55,7 +56,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
     scale = truths.std(axis=0, ddof=1)
     scale[scale == 0] = 1.0
     draws, truths = draws / scale, truths / scale
-    reference = _references(truths, np.random.default_rng([seed, 1]))
+    reference = _references(draws, truths, np.random.default_rng([seed, 1]))
     to_truth = np.linalg.norm(truths - reference, axis=1)
     to_draws = np.stack([np.linalg.norm(own - point, axis=1) for own, point in zip(draws, reference, strict=True)])
     ranks = fractional_ranks(to_draws, to_truth, np.random.default_rng(seed))
@@ -77,11 +78,16 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
     )
 
 
-def _references(truths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """True values at random (data sets, parameters), of which each differs from those in its row."""
-    distinct, own = np.unique(truths, axis=0, return_inverse=True)
-    others = rng.integers(1, max(2, len(distinct)), size=len(truths))
-    return distinct[(own.reshape(-1) + others) % len(distinct)]
+def _references(draws: np.ndarray, truths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """True values of another data set at random (data sets, parameters)."""
+    count = len(truths)
+    references = truths[(np.arange(count) + rng.integers(1, count, size=count)) % count]
+    own = (references == truths).all(axis=1)
+    if not own.any() or (draws[own] == truths[own, None]).all(axis=2).any():
+        return references
+    distinct, which = np.unique(truths, axis=0, return_inverse=True)
+    others = rng.integers(1, max(2, len(distinct)), size=count)
+    return distinct[(which.reshape(-1) + others) % len(distinct)]
 
 
 def plot(table: pd.DataFrame) -> Figure:

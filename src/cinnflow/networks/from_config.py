@@ -33,11 +33,13 @@ def build_networks(
     """
     inference_seed, summary_seed = child_seeds(seed, 2)
     inference = network.inference
+    # Affine couplings of a single parameter only shift and scale it: whatever the data, a normal distribution.
+    design = inference.coupling or ("spline" if num_params == 1 else "affine")
     inference_net = InvertibleNetwork(
         num_params,
         inference.num_coupling_layers,
-        coupling_design=inference.coupling,
-        coupling_settings=_coupling_settings(inference),
+        coupling_design=design,
+        coupling_settings=_coupling_settings(inference, design),
         permutation=inference.permutation,
         use_act_norm=inference.use_act_norm,
         use_soft_flow=inference.use_soft_flow,
@@ -65,7 +67,7 @@ def _own(summary: ModelFileNetwork, make: Callable[..., keras.Layer] | None) -> 
     return layer
 
 
-def _coupling_settings(inference: InferenceNetwork) -> dict:
+def _coupling_settings(inference: InferenceNetwork, design: str) -> dict:
     penalty = inference.kernel_regularizer
     affine = {
         "num_dense": inference.num_dense,
@@ -79,4 +81,4 @@ def _coupling_settings(inference: InferenceNetwork) -> dict:
         "soft_clamping": inference.soft_clamping,
     }
     spline = affine | inference.model_dump(include={"bins", "default_domain"}, exclude_none=True)
-    return {"affine": affine, "spline": spline, "interleaved": {"affine": affine, "spline": spline}}[inference.coupling]
+    return {"affine": affine, "spline": spline, "interleaved": {"affine": affine, "spline": spline}}[design]

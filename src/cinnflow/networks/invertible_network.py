@@ -37,7 +37,8 @@ class InvertibleNetwork(Bijection):
     Args:
         num_params: number of parameters.
         num_coupling_layers: number of coupling layers; at least 2 of the interleaved design.
-        coupling_design: "affine", "spline", or "interleaved" (one after the other in turn).
+        coupling_design: "affine", "spline", or "interleaved" (one after the other in turn). Affine ones of a single
+            parameter make nothing but normal distributions.
         coupling_settings: keyword arguments of the couplings: `num_dense`, `dense_args`, `dropout`, `dropout_prob`,
             `soft_clamping`, and for splines `bins` and `default_domain`; for the interleaved design a dict
             {"affine": {...}, "spline": {...}} of them.

@@ -28,7 +28,7 @@ class Prior:
             returns (batch_size, parameters). All its randomness comes from `rng`. Where there is a context generator,
             contexts follow behind these arguments, as `ContextGenerator` says.
         names: the parameters' names; theta_0, theta_1, ... without.
-        lower: lower bounds of the support, one each or one for all; -inf where there is none.
+        lower: lower bounds of the support, one each or one for all; -inf, or None, where there is none.
         upper: upper bounds, likewise.
         batched: whether `draw` gives a batch at a time.
         context_generator: what the prior depends on, such as a scale that is known for each data set; or None.
@@ -174,11 +174,23 @@ def checked_support(names: Sequence[str], lower: ArrayLike, upper: ArrayLike) ->
         raise PriorError(f"parameter names must differ from each other, got {names}")
     try:
         low, up = (
-            np.broadcast_to(np.asarray(bound, dtype=np.float64), (len(names),)).copy() for bound in (lower, upper)
+            np.broadcast_to(_with_bounds(bound, without), (len(names),)).copy()
+            for bound, without in ((lower, -np.inf), (upper, np.inf))
         )
     except ValueError as error:
         raise PriorError(f"bounds take one value for each of {names}, or one for all: {error}") from error
+    unclear = [name for name, *both in zip(names, low, up, strict=True) if np.isnan(both).any()]
+    if unclear:
+        raise PriorError(
+            f"a bound of {', '.join(unclear)} is not a number: takes None, or infinity, where there is none"
+        )
     crossed = [name for name, below, above in zip(names, low, up, strict=True) if not below < above]
     if crossed:
         raise PriorError(f"the lower bound lies above the upper one for {', '.join(crossed)}")
     return low, up
+
+
+def _with_bounds(bounds: ArrayLike, without: float) -> np.ndarray:
+    """Bounds as numbers; `without` in place of None."""
+    given = np.asarray(bounds, dtype=object)
+    return np.array([without if bound is None else bound for bound in given.ravel()], np.float64).reshape(given.shape)

@@ -43,7 +43,7 @@ def read_csv(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     columns = {name: [row[i].strip() for row in body] for i, name in enumerate(header)}
     table = {name: cells for name, cells in columns.items() if name and any(_is_number(cell) for cell in cells)}
     if not table:
-        raise ValueError(f"no column of numbers among {', '.join(header)}")
+        raise ValueError(f"no column of numbers among {', '.join(header)}: takes commas between numbers")
     return {name: np.array([_number(cell) for cell in cells]) for name, cells in table.items()}
 
 
