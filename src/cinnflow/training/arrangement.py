@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from cinnflow.arguments import whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.configurator import Configurator, conditions_of
 from cinnflow.inference.configured import checked
 from cinnflow.simulation.numbers import numbers
 from cinnflow.training.batches import Arrays, digest_of_arrays, finite_rows, pad_and_stack
 from cinnflow.training.errors import TrainingError
-from cinnflow.training.simulation_ahead import Simulated
+from cinnflow.training.simulation_ahead import Simulated, SimulationAhead
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,29 @@ class Arrangement:
         arrays = checked(configured, len(self.amortizer.names))
         self.amortizer.transform.check(arrays["parameters"], self.amortizer.names)
         return arrays
+
+    def given(self, simulations: Simulated) -> Arrays:
+        """Simulations that the user gives, those that are finite; errors as for `configure` and `finite`."""
+        return self.finite(self.configure(simulations))
+
+    def validation(
+        self, sims: int | Mapping[str, Any] | None, ahead: SimulationAhead, seed: int, batch_size: int
+    ) -> Arrays | None:
+        """Simulations for the validation loss; None where there are to be none.
+
+        Args:
+            sims: the simulations, or how many to make.
+            ahead: what makes them.
+            seed: their seed.
+            batch_size: how many it makes at once.
+        """
+        if isinstance(sims, Mapping):
+            return self.given(sims)
+        if not sims:
+            return None
+        count = whole_number("validation_sims", sims)
+        arrays = self.together(ahead.at_least(count, seed, batch_size))
+        return {name: array[:count] for name, array in arrays.items()}
 
     def meaning(self, first: Sequence[Simulated], again: Sequence[Simulated]) -> str:
         """A digest that tells a model's simulations from another's; of nothing where the same seed gave other ones.

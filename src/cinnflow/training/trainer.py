@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,16 +17,7 @@ from cinnflow.simulation.generative_model import GenerativeModel
 from cinnflow.training.agreement import check_agreement
 from cinnflow.training.arguments import path_of, settings_of
 from cinnflow.training.arrangement import Arrangement
-from cinnflow.training.batches import (
-    Arrays,
-    Batches,
-    InMemoryBatches,
-    elements_under_mask,
-    made_ahead,
-    pad_and_stack,
-    prepared_in_parts,
-    repeat_rows,
-)
+from cinnflow.training.batches import Arrays, Batches, InMemoryBatches, prepared_in_parts, repeat_rows
 from cinnflow.training.compiled_updates import CompiledUpdates, Complete
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
@@ -36,9 +26,9 @@ from cinnflow.training.held_out import held_apart
 from cinnflow.training.history import Epoch, History
 from cinnflow.training.progress import TrainingProgress
 from cinnflow.training.purposes import Purpose, purpose_seed
+from cinnflow.training.rounds import rounds_of
 from cinnflow.training.simulation_ahead import Model, SimulationAhead
 
-_PILOT_SIMULATIONS = 1024
 _LARGEST_GRADIENT = 1.0
 """Norm that a longer gradient is shortened to."""
 
@@ -228,36 +218,13 @@ class Trainer:
         Raises:
             TrainingError: as for `train_online`.
         """
-        histories: list[History] = []
-        simulations: list[Arrays] = []
-        held_back: list[Arrays] = []
         rounds, sim_per_round = whole_number("rounds", rounds), whole_number("sim_per_round", sim_per_round)
         chosen = settings_of("rounds", self.default_lr, validation_sims, patience, epochs=epochs, batch_size=batch_size)
-        in_all = complete_training(chosen, rounds * sim_per_round)
-        # One for all rounds: another batch size would be another program.
-        chosen = chosen.model_copy(update={"batch_size": min(in_all.batch_size, sim_per_round)})
-        size = chosen.batch_size
-        per_round = -(-sim_per_round // size)
         with self._simulating() as ahead:
-            # Each round's are asked for on their own, so that none of the next one's come before the validation's.
-            starts, seed = range(0, rounds * per_round, per_round), self._seed("batches")
-            made = (list(ahead.batches(seed, size, start, start + per_round, per_round)) for start in starts)
-            arranged = map(self._arrangement.together, made)
-            first = next(arranged)
-            validation = self._validation(validation_sims, size, ahead)
-            with closing(made_ahead(chain([first], arranged))) as coming:
-                for arrays in coming:
-                    arrays = {name: array[:sim_per_round] for name, array in arrays.items()}
-                    if validation_sims is None:
-                        number = max(1, round(in_all.validation_share * sim_per_round))
-                        arrays, held_out = held_apart(arrays, number, self._seed("validation"))
-                        held_back.append(held_out)
-                        validation = pad_and_stack(held_back)
-                    simulations.append(arrays)
-                    settings = complete_training(chosen, sim_per_round * len(simulations))
-                    together = pad_and_stack(simulations)
-                    histories.append(self._train_in_memory(together, settings, validation, rounds * sim_per_round))
-        return histories
+            coming = rounds_of(rounds, sim_per_round, chosen, validation_sims, ahead, self._arrangement, self._seed)
+            with closing(coming):
+                room = rounds * sim_per_round
+                return [self._train_in_memory(each.arrays, each.settings, each.validation, room) for each in coming]
 
     def train_offline(
         self,
@@ -286,11 +253,12 @@ class Trainer:
             "offline", self.default_lr, validation_sims, patience, epochs=epochs, batch_size=batch_size
         )
         self._arrangement.lay_out([simulations_dict])
-        arrays = self._arrangement.finite(self._arrangement.configure(simulations_dict))
+        arrays = self._arrangement.given(simulations_dict)
         settings = complete_training(chosen, len(arrays["parameters"]))
-        if isinstance(validation_sims, Mapping) or validation_sims == 0:
-            validation = self._validation(validation_sims)
-        else:
+        validation: Arrays | None = None
+        if isinstance(validation_sims, Mapping):
+            validation = self._arrangement.given(validation_sims)
+        elif validation_sims != 0:
             how_many = settings.validation_share if validation_sims is None else validation_sims
             # The same in every training: what one has trained on, a later one does not take for validation.
             arrays, validation = held_apart(arrays, how_many, purpose_seed(self.seed, 0, "validation"))
@@ -362,36 +330,17 @@ class Trainer:
         numbers: Mapping[str, int | None],
     ) -> History:
         chosen = complete_training(settings_of(regime, self.default_lr, validation_sims, patience, **numbers), 0)
-        size = chosen.batch_size
-        with self._simulating() as ahead:
-            padded_to = None
-            if not self.amortizer.adapted:
-                pilot = self._arrangement.together(ahead.at_least(_PILOT_SIMULATIONS, self._seed("pilot"), size))
-                padded_to = elements_under_mask(pilot)
-            validation = self._validation(validation_sims, size, ahead)
-            meaning = ""
-            if self.checkpoint_path:
-                first, again = (ahead.at_least(1, self._seed("batches"), size) for _ in range(2))
-                meaning = self._arrangement.meaning(first, again)
-            seeds = self._seed("batches"), self._seed("order")
-            with fresh_batches(chosen, ahead, self._arrangement, *seeds, padded_to) as (batches, complete):
-                return self.train_on(batches, chosen, validation, complete, meaning)
+        told_apart = self.checkpoint_path is not None
+        with (
+            self._simulating() as ahead,
+            fresh_batches(chosen, validation_sims, ahead, self._arrangement, self._seed, told_apart) as fresh,
+        ):
+            return self.train_on(fresh.batches, chosen, fresh.validation, fresh.complete, fresh.meaning)
 
     def _simulating(self) -> SimulationAhead:
         if self.generative_model is None:
             raise ValueError("this regime simulates while it trains: give the Trainer a generative_model")
         return SimulationAhead(self.generative_model, self.simulation_workers, self.simulation_timeout)
-
-    def _validation(
-        self, validation_sims: int | Mapping | None, batch_size: int = 0, ahead: SimulationAhead | None = None
-    ) -> Arrays | None:
-        if isinstance(validation_sims, Mapping):
-            return self._arrangement.finite(self._arrangement.configure(validation_sims))
-        if not validation_sims:
-            return None
-        count = whole_number("validation_sims", validation_sims)
-        arrays = self._arrangement.together(ahead.at_least(count, self._seed("validation"), batch_size))
-        return {name: array[:count] for name, array in arrays.items()}
 
     def _seed(self, purpose: Purpose) -> int:
         """The seed for a purpose of the next training."""
