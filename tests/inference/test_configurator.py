@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cinnflow.inference.configurator import Configurator, conditions_of
+from cinnflow.inference.configurator import Configurator
+from cinnflow.inference.raw_data import conditions_of
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,8 @@ from conjugate_gaussian import exact_log_prob
 from conjugate_gaussian import simulate as simulate_gaussian
 
 import cinnflow as cf
-from cinnflow.inference.configurator import Configurator, conditions_of
+from cinnflow.inference.configurator import Configurator
+from cinnflow.inference.raw_data import conditions_of
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.simulation_inside import SimulationInside
 

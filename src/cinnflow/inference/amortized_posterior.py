@@ -11,13 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from cinnflow.arguments import whole_number
-from cinnflow.inference.configurator import Configurator, Data, raw_data
+from cinnflow.inference.configurator import Configurator
 from cinnflow.inference.configured import check_configured, is_configured, with_an_element, zero_where_missing
 from cinnflow.inference.drawing import draw
 from cinnflow.inference.input_scale import InputScale
 from cinnflow.inference.mmd import squared_mmd_to_normal
 from cinnflow.inference.parameter_transform import ParameterTransform, bounds_of
 from cinnflow.inference.parts import ROWS_AT_ONCE, in_parts, number_of, parts_of, rows_of, runs
+from cinnflow.inference.raw_data import Data, raw_data
 from cinnflow.inference.standardization import Standardization
 from cinnflow.inference.summary_network import create_weights, summarize
 from cinnflow.networks.arithmetic import use_repeatable_arithmetic

@@ -14,8 +14,8 @@ from scipy.special import logsumexp
 
 from cinnflow.arguments import whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import Data
 from cinnflow.inference.parts import in_parts
+from cinnflow.inference.raw_data import Data
 
 
 class Ensemble:

@@ -10,8 +10,9 @@ import numpy as np
 
 from cinnflow.arguments import whole_number
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
-from cinnflow.inference.configurator import Configurator, conditions_of
+from cinnflow.inference.configurator import Configurator
 from cinnflow.inference.configured import checked
+from cinnflow.inference.raw_data import conditions_of
 from cinnflow.simulation.numbers import numbers
 from cinnflow.training.batches import Arrays, digest_of_arrays, finite_rows, pad_and_stack
 from cinnflow.training.errors import TrainingError
