@@ -10,13 +10,12 @@ from cinnflow.inference.errors import DrawsError
 from cinnflow.inference.export import (
     SUMMARIES,
     draws_each,
-    is_repeated,
     posterior_table,
-    predictive_rows,
     read_first,
     write_draws,
     write_inference_data,
 )
+from cinnflow.inference.predictive_draws import is_repeated, predictive_rows
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cinnflow.inference.export import predictive_rows, write_draws
+from cinnflow.inference.export import write_draws
+from cinnflow.inference.predictive_draws import predictive_rows
 from cinnflow.simulation.model_file import load_model
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps import predictive

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -26,29 +25,6 @@ _ENGINE = "h5netcdf"
 def draws_each(data_sets: int, draws: int, in_all: int) -> int:
     """Posterior draws of each of many data sets: as many as asked for, or as `in_all` together allow."""
     return min(draws, max(FEWEST_DRAWS, in_all // data_sets))
-
-
-def is_repeated(simulations: np.ndarray) -> np.ndarray:
-    """Which predictive simulations all take the same posterior draw: every second (n,)."""
-    return np.asarray(simulations) % 2 == 1
-
-
-def predictive_rows(simulations: np.ndarray, draws: int) -> np.ndarray:
-    """Which posterior draw each predictive simulation takes its parameters from.
-
-    Half of them, for figures and the verdict of the predictive check, spread evenly over the draws. The others, for the
-    verdict too, all take the first one. (Draws are independent, so that the first is as good as any; the study's seed
-    decides what it is.) The two kinds alternate, so that there are as many of each, however many batches they make.
-    None depends on how many are wanted, so that more of them only add some.
-
-    Args:
-        simulations: numbers of the simulations (n,).
-        draws: how many draws there are.
-    """
-    simulations = np.asarray(simulations)
-    # Steps of the golden section: any number of them is spread evenly, and none falls on another before all are taken.
-    step = next(step for step in range(max(1, round(0.618 * draws)), 2 * draws + 1) if math.gcd(step, draws) == 1)
-    return np.where(is_repeated(simulations), 0, simulations // 2 * step % draws)
 
 
 def posterior_table(draws: Mapping[str, np.ndarray], prior: Mapping[str, np.ndarray]) -> pd.DataFrame:

@@ -25,11 +25,7 @@ def _assess(args: argparse.Namespace) -> None:
     trainings = [json.loads(fit.with_name("training.json").read_text()) for fit in args.fits]
     gain = float(np.mean([training["gain"]["nats_per_parameter"] for training in trainings]))
     another = not gain < args.stop_below
-    place(
-        args.gain,
-        json.dumps({"nats_per_parameter": gain, "another_round": another}, indent=1).encode(),
-        args.gain.with_suffix(".temporary"),
-    )
+    place(args.gain, json.dumps({"nats_per_parameter": gain, "another_round": another}, indent=1).encode())
     say(
         f"{args.gain.parent.name} has gained {gain:.4f} nats per parameter over the round before, "
         + ("so another one follows" if another else f"less than stop_below: {args.stop_below:g}, and is the last one")

@@ -16,8 +16,8 @@ from cinnflow.diagnostics.table_file import read_table
 from cinnflow.inference.draws import read_draws
 from cinnflow.simulation.outcome import Status
 from cinnflow.steps.shared.running import run_step
+from cinnflow.steps.shared.tables import write_table
 from cinnflow.steps.shared.training_record import read_training_record
-from cinnflow.store.layout import place
 from cinnflow.store.manifest import read_manifest
 from cinnflow.store.reader import read_failures
 from cinnflow.store.stored_simulations import read_simulations
@@ -43,7 +43,7 @@ def _diagnose(args: argparse.Namespace) -> None:
     offered = _offered(args)
     wanted = {name: offered[name] for name in inspect.signature(module.compute).parameters if name in offered}
     table = module.compute(**wanted, **args.settings)
-    place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
+    write_table(args.table, table)
     style.save(module.plot(table), args.figure)
 
 

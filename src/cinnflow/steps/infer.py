@@ -6,19 +6,16 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-
 from cinnflow.imports import quick_imports
 from cinnflow.inference.export import draws_each, posterior_table, write_draws
+from cinnflow.inference.lengths import length_of_first, nan_behind
 from cinnflow.simulation.model_file import load_model
-from cinnflow.simulation.padding import MASK
 from cinnflow.simulation.seeds import posterior_seed
 from cinnflow.steps.shared.derived import finite_everywhere
 from cinnflow.steps.shared.observed import read_observed
 from cinnflow.steps.shared.running import run_step, say
-from cinnflow.store.layout import place
+from cinnflow.steps.shared.tables import write_table
 from cinnflow.store.manifest import read_manifest
-from cinnflow.store.reader import Simulations
 from cinnflow.store.stored_simulations import read_simulations
 
 
@@ -72,28 +69,12 @@ def _infer(args: argparse.Namespace) -> None:
     derived, derived_prior = finite_everywhere(derived, derived_prior)
     about = {"study": args.study, "simulations": manifest.store, "inference_library": "cinnflow"}
     contexts = {name: observed[name] for name in simulations.context}
-    data = {name: observed[name] for name in simulations.data}
-    length = None
-    if simulations.padded:
-        length = observed[MASK][0].sum() if MASK in observed else data[simulations.padded[0]].shape[1]
-    if MASK in observed:
-        for name in simulations.padded:
-            data[name][~observed[MASK]] = np.nan
-    rows = _as_long(simulations, length)[: args.prior_predictive]
-    simulated = {
-        name: values[rows, :length] if name in simulations.padded else values[rows]
-        for name, values in simulations.data.items()
-    }
-    write_draws(args.out, draws | derived, prior | derived_prior, (rows, simulated), data, summaries, about, contexts)
-    place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
+    shown = nan_behind(observed, simulations.padded)
+    data = {name: shown[name] for name in simulations.data}
+    simulated = simulations.as_long_as(length_of_first(observed, simulations.padded), args.prior_predictive)
+    write_draws(args.out, draws | derived, prior | derived_prior, simulated, data, summaries, about, contexts)
+    write_table(args.table, table)
     say(f"{args.observation}: posterior of {data_sets} data sets, {draws_of_each} draws each")
-
-
-def _as_long(simulations: Simulations, length: int | None) -> np.ndarray:
-    """Numbers of the simulations that the first observed data set can be compared with: those that are no shorter."""
-    if length is None or simulations.lengths is None:
-        return np.arange(len(simulations.theta))
-    return np.flatnonzero(simulations.lengths >= length)
 
 
 if __name__ == "__main__":

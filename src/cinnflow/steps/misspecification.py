@@ -9,7 +9,7 @@ from cinnflow.diagnostics import misspecification, style
 from cinnflow.inference.draws import read_summaries
 from cinnflow.inference.export import read_observed_summaries
 from cinnflow.steps.shared.running import run_step
-from cinnflow.store.layout import place
+from cinnflow.steps.shared.tables import write_table
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def _compare(args: argparse.Namespace) -> None:
     table = misspecification.compute_each(
         read_observed_summaries(args.draws), read_summaries(args.test), seed=args.seed
     )
-    place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
+    write_table(args.table, table)
     style.save(misspecification.plot(table), args.figure)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cinnflow.inference.export import predictive_rows, read_first
+from cinnflow.inference.export import read_first
+from cinnflow.inference.predictive_draws import predictive_rows
 from cinnflow.simulation.workers import Limits
 from cinnflow.steps.shared.running import run_step, say
 from cinnflow.steps.shared.unedited import add_simulation_arguments, load_unedited

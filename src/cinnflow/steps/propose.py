@@ -58,7 +58,7 @@ def _propose(args: argparse.Namespace) -> None:
     content = BytesIO()
     np.save(content, draw_truncated(model.generative, seeds, region.inside, follow))
     path = theta_path(store, args.split, args.simulations)
-    place(path, content.getvalue(), path.with_suffix(".temporary"))
+    place(path, content.getvalue())
     say(f"{args.split}: {args.simulations} parameters drawn from the truncated prior")
 
 

@@ -17,6 +17,7 @@ from cinnflow.plan import Plan
 from cinnflow.report.content import Content, Observation, Published
 from cinnflow.report.report import build
 from cinnflow.steps.shared.running import run_step, say
+from cinnflow.steps.shared.tables import write_table
 from cinnflow.steps.shared.training_record import read_training_record
 from cinnflow.store.layout import place
 
@@ -49,8 +50,7 @@ def _report(args: argparse.Namespace) -> None:
         module = importlib.import_module(f"cinnflow.diagnostics.{name}")
         verdicts[name] = module.verdict(read_table(folder / f"{name}.csv"))
     names = list(verdicts["sbc"]["parameter"])
-    table = summary.compute(verdicts, names).to_csv(index=False)
-    place(args.summary, table.encode(), args.summary.with_suffix(".temporary"))
+    write_table(args.summary, summary.compute(verdicts, names))
     seals = _seals(args.folder / "manifest" / "provenance.json")
     trainings = [_training(path) for path in args.histories]
     simulating = 0 if plan.source else sum(seal["seconds"] for seal in seals.values())
@@ -74,7 +74,7 @@ def _report(args: argparse.Namespace) -> None:
             if seconds
         },
     )
-    place(args.report, build(content).encode(), args.report.with_suffix(".temporary"))
+    place(args.report, build(content).encode())
     say(f"the report is in {args.report}")
 
 

@@ -36,7 +36,7 @@ def _seal(args: argparse.Namespace) -> None:
         check_shape(store, args.split, load_model(args.model, args.model_options).generative, args.options)
     manifest, effort = seal(store, args.split, args.batches, args.batch_size, args.max_failed, args.options)
     _record(args.manifest.parent / "provenance.json", args.split, provenance(effort, args.command))
-    place(args.manifest, manifest.text().encode(), args.manifest.with_suffix(".temporary"))
+    place(args.manifest, manifest.text().encode())
     say(f"{args.split}: sealed, {manifest.counts['ok']} of {manifest.simulations} simulations succeeded")
 
 
@@ -56,7 +56,7 @@ def _record(path: Path, split: str, entry: dict[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone_in(path.parent):
         content = json.dumps({**_entries(path), split: entry}, indent=1, sort_keys=True) + "\n"
-        place(path, content.encode(), path.with_suffix(".temporary"))
+        place(path, content.encode())
 
 
 if __name__ == "__main__":

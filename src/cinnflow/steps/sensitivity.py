@@ -12,7 +12,7 @@ from cinnflow.diagnostics import sensitivity, style
 from cinnflow.inference.export import read_first
 from cinnflow.simulation.model_file import ModelError, load_model
 from cinnflow.steps.shared.running import run_step
-from cinnflow.store.layout import place
+from cinnflow.steps.shared.tables import write_table
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def _weight(args: argparse.Namespace) -> None:
         table = sensitivity.compute(np.stack(list(draws.values()), axis=-1), ratios, list(draws))
     except ValueError as error:
         raise ModelError(f"alternative_priors in {args.model}: {error}") from error
-    place(args.table, table.to_csv(index=False).encode(), args.table.with_suffix(".temporary"))
+    write_table(args.table, table)
     style.save(sensitivity.plot(table), args.figure)
 
 

@@ -161,7 +161,7 @@ def _train(args: argparse.Namespace, checkpoints: Path) -> None:
         "streamed": found.streamed,
         "gain": found.gain and asdict(found.gain),
     }
-    place(args.fit.with_name("training.json"), json.dumps(about, indent=1).encode(), args.fit.with_suffix(".temporary"))
+    place(args.fit.with_name("training.json"), json.dumps(about, indent=1).encode())
     found.posterior.save(args.fit)
 
 

@@ -71,7 +71,7 @@ def _truncate(args: argparse.Namespace) -> None:
         if not path.exists():  # another study with this store may have been first, and holds for both
             region.save(folder, args.fits)
             proposal = Proposal(args.prior, args.wider or None, args.fingerprint)
-            place(path, proposal.text().encode(), path.with_suffix(".temporary"))
+            place(path, proposal.text().encode())
     say(f"truncated to {args.observation}: {share:.2g} of the prior is left to simulate")
 
 

@@ -129,7 +129,7 @@ def read_description(store: Store) -> Description | None:
 def write_description(store: Store, description: Description, temporary: Path) -> None:
     """Writes the description, unless another batch has done so: the first one holds for all."""
     store.path.mkdir(parents=True, exist_ok=True)
-    place(temporary, _text(description).encode(), temporary.with_suffix(".temporary"))
+    place(temporary, _text(description).encode())
     with contextlib.suppress(FileExistsError):
         os.link(temporary, store.path / "zarr.json")
     temporary.unlink()

@@ -199,8 +199,15 @@ class Batch:
         return self.store.chunk(self.split, STATUS, self.number).exists()
 
 
-def place(path: Path, content: bytes, temporary: Path) -> None:
-    """Writes a file so that nobody ever sees half of it: aside, to disk, then into place."""
+def place(path: Path, content: bytes, temporary: Path | None = None) -> None:
+    """Writes a file so that nobody ever sees half of it: aside, to disk, then into place.
+
+    Args:
+        path: the file.
+        content: its bytes.
+        temporary: where it stands meanwhile, on the same file system; None: beside it, under another suffix.
+    """
+    temporary = path.with_suffix(".temporary") if temporary is None else temporary
     temporary.parent.mkdir(parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary.open("wb") as file:

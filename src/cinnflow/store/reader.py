@@ -79,6 +79,21 @@ class Simulations:
             return []
         return [name for name, values in self.context.items() if np.array_equal(values, self.lengths)]
 
+    def as_long_as(self, length: int | None, most: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Simulations that data of some length can be compared with: those that are no shorter.
+
+        Args:
+            length: of these data; None where none varies.
+            most: how many simulations are wanted.
+
+        Returns:
+            Their numbers (n,), and their data up to that length (n, ...), by name.
+        """
+        varies = length is not None and self.lengths is not None
+        rows = (np.flatnonzero(self.lengths >= length) if varies else np.arange(len(self)))[:most]
+        data = self.taken(rows).data
+        return rows, {name: values[:, :length] if name in self.padded else values for name, values in data.items()}
+
     @property
     def conditions(self) -> dict[str, np.ndarray]:
         """What a posterior depends on: data, contexts and, where lengths vary, a boolean `mask` of what is there."""
