@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style, verdicts
-from cinnflow.diagnostics.marginals import fractional_ranks, marginals
-from cinnflow.diagnostics.proper_scores import marginal_skill
+from cinnflow.diagnostics.calibration import judged_by, ranked
 
 TITLE = "Posterior z-score and contraction"
 CAPTION = (
@@ -56,10 +55,8 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         ValueError: when the shapes contradict each other.
     """
     tables = []
-    for index, marginal in enumerate(marginals(draws, truths, names)):
-        rng = np.random.default_rng([seed, index])
-        scores = -stats.norm.ppf(fractional_ranks(marginal.draws, marginal.truths, rng))
-        count, known = len(scores), marginal_skill(marginal.draws, marginal.truths)
+    for marginal, ranks in ranked(draws, truths, names, seed):
+        scores, count = -stats.norm.ppf(ranks), len(ranks)
         mean, sd = marginal.draws.mean(axis=1), marginal.draws.std(axis=1, ddof=1)
         prior_variance = marginal.truths.var(ddof=1)
         contraction = 1 - sd**2 / prior_variance if prior_variance > 0 else np.zeros(count)
@@ -79,11 +76,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
                     "width": np.sqrt(count / squares),
                     "bias_p_value": bias_p,
                     "width_p_value": width_p,
-                    "p_value": min(1.0, 2 * min(bias_p, width_p)),
-                    "skill": known.value,
-                    "informative": known.informative,
-                    "data_sets": count,
-                    "left_out": marginal.left_out,
+                    **judged_by(marginal, min(1.0, 2 * min(bias_p, width_p))),
                 }
             )
         )

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style, uniformity, verdicts
-from cinnflow.diagnostics.marginals import fractional_ranks, marginals
-from cinnflow.diagnostics.proper_scores import marginal_skill
+from cinnflow.diagnostics.calibration import judged_by, ranked
 
 TITLE = "Coverage of central intervals"
 CAPTION = (
@@ -48,9 +47,8 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         ValueError: when the shapes contradict each other.
     """
     tables = []
-    for index, marginal in enumerate(marginals(draws, truths, names)):
-        ranks = fractional_ranks(marginal.draws, marginal.truths, np.random.default_rng([seed, index]))
-        smallest, known = np.abs(2 * ranks - 1), marginal_skill(marginal.draws, marginal.truths)
+    for marginal, ranks in ranked(draws, truths, names, seed):
+        smallest = np.abs(2 * ranks - 1)
         nominal, coverage = uniformity.evaluation_points(len(ranks)), uniformity.ecdf(smallest)
         lower, upper = uniformity.band(len(ranks), verdicts.threshold(len(names)))
         hits = np.rint(coverage * len(ranks))
@@ -66,11 +64,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
                     "low": low,
                     "high": high,
                     "calibration_error": np.abs(coverage - nominal).mean(),
-                    "p_value": uniformity.p_value(smallest),
-                    "skill": known.value,
-                    "informative": known.informative,
-                    "data_sets": len(ranks),
-                    "left_out": marginal.left_out,
+                    **judged_by(marginal, uniformity.p_value(smallest)),
                 }
             )
         )
@@ -95,7 +89,6 @@ def plot(table: pd.DataFrame) -> Figure:
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Fails a parameter whose coverage leaves the band; its value is the calibration error."""
-    rows = table.drop_duplicates("parameter").reset_index(drop=True)
     excess = (table["coverage"] - table["nominal"]).groupby(table["parameter"], sort=False).mean()
     faults = [f"intervals are too {'narrow' if value < 0 else 'wide'}" for value in excess]
-    return verdicts.calibration_verdict(rows, "calibration_error", faults)
+    return verdicts.calibration_verdict(table, "calibration_error", faults)

@@ -14,8 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cinnflow.diagnostics import style, uniformity, verdicts
-from cinnflow.diagnostics.marginals import fractional_ranks, marginals
-from cinnflow.diagnostics.proper_scores import marginal_skill
+from cinnflow.diagnostics.calibration import judged_by, ranked
 
 TITLE = "Calibration at a glance (log gamma)"
 CAPTION = (
@@ -43,19 +42,13 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         ValueError: when the shapes contradict each other.
     """
     rows = []
-    for index, marginal in enumerate(marginals(draws, truths, names)):
-        ranks = fractional_ranks(marginal.draws, marginal.truths, np.random.default_rng([seed, index]))
-        known = marginal_skill(marginal.draws, marginal.truths)
+    for marginal, ranks in ranked(draws, truths, names, seed):
         critical = uniformity.critical_gamma(len(ranks), verdicts.threshold(len(names)))
         rows.append(
             {
                 "parameter": marginal.name,
                 "log_gamma": np.log(max(uniformity.gamma(ranks), np.finfo(float).tiny) / critical),
-                "p_value": uniformity.p_value(ranks),
-                "skill": known.value,
-                "informative": known.informative,
-                "data_sets": len(ranks),
-                "left_out": marginal.left_out,
+                **judged_by(marginal, uniformity.p_value(ranks)),
             }
         )
     return pd.DataFrame(rows)

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style, verdicts
-from cinnflow.diagnostics.marginals import fractional_ranks, marginals
-from cinnflow.diagnostics.proper_scores import marginal_skill
+from cinnflow.diagnostics.calibration import judged_by, ranked
 
 TITLE = "Recovery of the true values"
 CAPTION = (
@@ -47,13 +46,11 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         ValueError: when the shapes contradict each other.
     """
     tables = []
-    for index, marginal in enumerate(marginals(draws, truths, names)):
+    for marginal, ranks in ranked(draws, truths, names, seed):
         truth, median = marginal.truths, np.median(marginal.draws, axis=1)
         mad = np.median(np.abs(marginal.draws - median[:, None]), axis=1)
         error = median - truth
-        ranks = fractional_ranks(marginal.draws, truth, np.random.default_rng([seed, index]))
         spread = np.sum((truth - truth.mean()) ** 2)
-        known = marginal_skill(marginal.draws, marginal.truths)
         tables.append(
             pd.DataFrame(
                 {
@@ -65,11 +62,7 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
                     "r2": 1 - np.sum(error**2) / spread if spread > 0 else np.nan,
                     "r": np.corrcoef(truth, median)[0, 1] if spread > 0 and np.ptp(median) > 0 else np.nan,
                     "nrmse": np.sqrt(np.mean(error**2)) / np.ptp(truth) if spread > 0 else np.nan,
-                    "p_value": _sign_test(ranks),
-                    "skill": known.value,
-                    "informative": known.informative,
-                    "data_sets": len(truth),
-                    "left_out": marginal.left_out,
+                    **judged_by(marginal, _sign_test(ranks)),
                 }
             )
         )
@@ -98,8 +91,7 @@ def plot(table: pd.DataFrame) -> Figure:
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Fails a parameter whose medians lie on one side of the true values too often; its value is R²."""
-    rows = table.drop_duplicates("parameter").reset_index(drop=True)
-    return verdicts.calibration_verdict(rows, "r2", "medians are biased")
+    return verdicts.calibration_verdict(table, "r2", "medians are biased")
 
 
 def _sign_test(ranks: np.ndarray) -> float:

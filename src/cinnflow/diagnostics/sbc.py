@@ -16,8 +16,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style, uniformity, verdicts
-from cinnflow.diagnostics.marginals import fractional_ranks, marginals
-from cinnflow.diagnostics.proper_scores import marginal_skill
+from cinnflow.diagnostics.calibration import judged_by, ranked
 
 TITLE = "Simulation-based calibration"
 CAPTION = (
@@ -59,9 +58,8 @@ def compute(
         ValueError: when the shapes contradict each other.
     """
     tables = []
-    for index, marginal in enumerate(marginals(draws, truths, names)):
-        ranks = fractional_ranks(marginal.draws, marginal.truths, np.random.default_rng([seed, index]))
-        count, known = len(ranks), marginal_skill(marginal.draws, marginal.truths)
+    for marginal, ranks in ranked(draws, truths, names, seed):
+        count = len(ranks)
         bars = bins or default_bins(count, draws.shape[1])
         edges = np.linspace(0, 1, bars + 1)
         points = uniformity.evaluation_points(count)
@@ -73,15 +71,7 @@ def compute(
             ]
         )
         table.insert(0, "parameter", marginal.name)
-        tables.append(
-            table.assign(
-                p_value=uniformity.p_value(ranks),
-                skill=known.value,
-                informative=known.informative,
-                data_sets=count,
-                left_out=marginal.left_out,
-            )
-        )
+        tables.append(table.assign(**judged_by(marginal, uniformity.p_value(ranks))))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -101,11 +91,10 @@ def plot(table: pd.DataFrame) -> Figure:
 
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Fails a parameter whose ECDF leaves the band; its value is the largest ECDF difference."""
-    rows = table.drop_duplicates("parameter").reset_index(drop=True)
     curves = table[table["view"] == _ECDF]
     differences = (curves["value"] - curves["x"]).abs().groupby(curves["parameter"], sort=False)
-    rows = rows.assign(largest=differences.max().to_numpy())
-    return verdicts.calibration_verdict(rows, "largest", "ranks are not uniform")
+    table = table.assign(largest=table["parameter"].map(differences.max()))
+    return verdicts.calibration_verdict(table, "largest", "ranks are not uniform")
 
 
 def default_bins(data_sets: int, draws: int) -> int:

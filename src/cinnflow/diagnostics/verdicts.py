@@ -30,17 +30,19 @@ def worst(words: Iterable[str]) -> str:
     return min(words, key=WORST_FIRST.index, default=PASS)
 
 
-def calibration_verdict(rows: pd.DataFrame, quantity: str, fault: str | Sequence[str]) -> pd.DataFrame:
+def calibration_verdict(table: pd.DataFrame, quantity: str, fault: str | Sequence[str]) -> pd.DataFrame:
     """Judges p-values of calibration, where a posterior that knows no more than the prior passes nothing.
 
     Args:
-        rows: one row a parameter: parameter, p_value, informative, left_out, and the column `quantity`.
+        table: one row a parameter, or several that are alike in what counts here: parameter, p_value, informative,
+            left_out, and the column `quantity`.
         quantity: the column that is the diagnostic's number.
-        fault: what a p-value below the threshold means, for all rows or for each.
+        fault: what a p-value below the threshold means, for all parameters or for each.
 
     Returns:
         Table with COLUMNS.
     """
+    rows = table.drop_duplicates("parameter")
     limit = threshold(len(rows))
     judged = []
     faults = [fault] * len(rows) if isinstance(fault, str) else fault
