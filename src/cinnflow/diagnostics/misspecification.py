@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from cinnflow.diagnostics import style, verdicts
+from cinnflow.mmd_kernel import SQUARED_WIDTHS
 
 TITLE = "Model misspecification"
 CAPTION = (
@@ -44,7 +45,6 @@ _NAMED = 5
 _CHANCES = 2000
 """Sets of ranks by chance that those of several data sets are compared with."""
 
-_SQUARED_WIDTHS = (0.25, 1.0, 4.0, 16.0, 64.0)
 _SMALLEST_SHARE = 1e-8
 _MOST_COMPONENTS = 0.5
 """Of the rows. Whitened in as many directions as there are rows, all rows are equally far from each other."""
@@ -239,10 +239,10 @@ def _whitened(rows: np.ndarray) -> np.ndarray:
 
 
 def _kernel(rows: np.ndarray) -> np.ndarray:
-    """Mean (n, n) of Gaussian kernels of several widths, in units of the distance between independent rows."""
+    """The kernel of `mmd_kernel.py` between all rows (n, n)."""
     squares = np.sum(np.square(rows), axis=1)
     distances = np.maximum(squares[:, None] + squares - 2.0 * rows @ rows.T, 0.0) / max(1, rows.shape[1])
-    return np.mean([np.exp(-distances / (2.0 * width)) for width in _SQUARED_WIDTHS], axis=0)
+    return np.mean([np.exp(-distances / (2.0 * width)) for width in SQUARED_WIDTHS], axis=0)
 
 
 def _squared_mmds(kernel: np.ndarray, first: int, resamples: int, rng: np.random.Generator) -> np.ndarray:

@@ -31,11 +31,8 @@ _COST = 0.05
 def code_digest() -> str:
     """Digest of the code that a training depends on: a checkpoint is no other code's."""
     package = Path(cinnflow.__file__).parent
-    files = [
-        path
-        for folder in ("simulation", "store", "networks", "inference", "training")
-        for path in package.glob(f"{folder}/*.py")
-    ]
+    folders = ("simulation", "store", "networks", "inference", "training")
+    files = [package / "mmd_kernel.py", *(path for folder in folders for path in package.glob(f"{folder}/*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
 
 
