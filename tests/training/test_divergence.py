@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pandas as pd
@@ -48,7 +50,7 @@ def test_diverged_weights_never_stay(trained, validation, batch_size, learning_r
 
 def test_the_verdict_on_losses_knows_the_words_of_a_training_that_broke_down():
     training = Epochs.__new__(Epochs)
-    training.best_epoch = 3
+    training.state = SimpleNamespace(best_epoch=3)
     training._give_up("the loss is nan, in epoch 4")
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss": 1.0, "validation_loss": 1.0})
     judged = losses.verdict(losses.compute({"fit": history}, {"fit": training.ended}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -20,11 +20,10 @@ from cinnflow.training.checkpoint import Checkpoint, code_digest, own_code_diges
 from cinnflow.training.compiled_updates import CompiledUpdates
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.history import Epoch, History
+from cinnflow.training.state import State
 
 log = logging.getLogger(__name__)
 
-_WEIGHTS = "weights"
-"""Name of all weights, as one vector."""
 _AVERAGED = 0.05
 """Share of all epochs over which weights are averaged."""
 _RISE = 2.0
@@ -80,17 +79,9 @@ class Epochs:
         self.validation = validation
         self.patience = patience
         self.history = History() if history is None else history
-        updates.start()
-        self.mean_weights = updates.weights.numpy()
-        self.best_loss = np.inf
-        self.best_epoch = 0
-        self.best = self._answering()
-        self.lowest_loss = np.inf
+        self.state = State(updates, batches, self.history)
         self.ended = ""
-        self.checkpoint = None
-        if checkpoint:
-            start = digest_of_arrays({name: variable.numpy() for name, variable in self._variables.items()})
-            self.checkpoint = Checkpoint(checkpoint, self._key(meaning), start)
+        self.checkpoint = Checkpoint(checkpoint, self._key(meaning), self.state.digest) if checkpoint else None
 
     def run(
         self,
@@ -114,30 +105,29 @@ class Epochs:
                 number = len(self.history.epochs) + 1
                 if number > self.epochs:
                     self._end(f"all {self.epochs} epochs")
-                elif self.patience is not None and number - 1 - self.best_epoch >= self.patience:
+                elif self.patience is not None and number - 1 - self.state.best_epoch >= self.patience:
                     self._end(f"no lower validation loss for {self.patience} epochs")
                 elif (epoch := self._train(number, blocks, suspicious, on_updates)) is not None:
                     self._keep(epoch)
                     if on_epoch is not None:
                         on_epoch(epoch)
         log.info("training ended after epoch %d: %s", len(self.history.epochs), self.ended)
-        self._restore_best()
+        self.state.restore_best()
         return self.history
 
     def _end(self, reason: str) -> None:
         """Ends a training that did not break down; what its checkpoint holds then is the end."""
         self.ended = reason
         if self.checkpoint:
-            self.checkpoint.write(self._state())
+            self.checkpoint.write(self.state.arrays())
 
     def _keep(self, epoch: Epoch) -> None:
         """Enters an epoch into the history, keeps the weights that are the best, and the state where that is due."""
         self.history.append(epoch)
-        if self.validation is None or epoch.validation_loss < self.best_loss:
-            self.best_loss, self.best_epoch = epoch.validation_loss, epoch.epoch
-            self.best = self._answering()
+        if self.validation is None or epoch.validation_loss < self.state.best_loss:
+            self.state.keep_best(epoch)
         if self.checkpoint and self.checkpoint.due:
-            self.checkpoint.write(self._state())
+            self.checkpoint.write(self.state.arrays())
 
     def _train(
         self,
@@ -158,7 +148,7 @@ class Epochs:
             while done < number * self.batches.updates_per_epoch:
                 pool, rows = next(blocks)
                 if not done:
-                    self.lowest_loss = self._typical_loss(pool, rows)
+                    self.state.lowest_loss = self._typical_loss(pool, rows)
                 losses.append(self.updates(pool, rows, self._learning_rate(done + np.arange(len(rows)))))
                 done += len(rows)
                 if not np.all(np.isfinite(losses[-1])):
@@ -166,7 +156,8 @@ class Epochs:
                 if on_updates is not None:
                     on_updates(done, float(np.mean(losses[-1])))
         finally:  # also where training is interrupted, or a simulator fails
-            self._average(number)
+            # Older weights fade.
+            self.state.average(1.0 / min(number, max(1, round(_AVERAGED * self.epochs))))
         found = np.concatenate(losses)
         epoch = Epoch(
             epoch=number,
@@ -182,15 +173,8 @@ class Epochs:
         if trouble:
             self._give_up(f"{trouble}, in epoch {number}")
             return None
-        self.lowest_loss = min(self.lowest_loss, typical)
+        self.state.lowest_loss = min(self.state.lowest_loss, typical)
         return epoch
-
-    def _average(self, number: int) -> None:
-        """Takes the weights after an epoch into their mean, in which older ones fade, and gives it to the posterior."""
-        share = 1.0 / min(number, max(1, round(_AVERAGED * self.epochs)))
-        mean = (1.0 - share) * self.mean_weights + share * self.updates.weights.numpy()
-        self.mean_weights = mean.astype(self.mean_weights.dtype)
-        self.updates.give_weights(self.mean_weights)
 
     def _learning_rate(self, updates: float | np.ndarray) -> np.ndarray:
         """The learning rate after a number of updates: a cosine from the first to zero."""
@@ -213,8 +197,8 @@ class Epochs:
         if self.validation is not None and not np.isfinite(epoch.validation_loss):
             return f"the loss is {epoch.loss:.4g} and the validation loss {epoch.validation_loss}"
         # The median, since one extreme simulation may make the mean of an epoch anything.
-        if not typical <= self.lowest_loss + self._rise:
-            return f"the loss diverges: it rose to {typical:.4g} nats, from {self.lowest_loss:.4g}"
+        if not typical <= self.state.lowest_loss + self._rise:
+            return f"the loss diverges: it rose to {typical:.4g} nats, from {self.state.lowest_loss:.4g}"
         return ""
 
     def _validate(self) -> float:
@@ -231,38 +215,14 @@ class Epochs:
         return self.posterior.compute_loss(part)
 
     def _give_up(self, trouble: str) -> None:
-        if not self.best_epoch:
-            self._restore_best()
+        if not self.state.best_epoch:
+            self.state.restore_best()
             raise TrainingError(
                 f"training broke down before it got anywhere: {trouble}; take a lower learning rate, or look for "
                 "extreme values in the simulations, or batches of which none is finite"
             )
-        self.ended = f"it broke down: {trouble}; the weights of epoch {self.best_epoch} are kept"
-        log.warning("training broke down: %s; the weights of epoch %d are kept", trouble, self.best_epoch)
-
-    def _restore_best(self) -> None:
-        variables = self._variables
-        for name, value in self.best.items():
-            variables[name].assign(value)
-        self.updates.give_weights()
-
-    def _answering(self) -> dict[str, np.ndarray]:
-        """What a posterior takes for its answers, by the names of `_variables`.
-
-        That is the mean of the weights, and what layers keep of their batches, as batch normalization does.
-        """
-        statistics = _named("posterior", self.posterior.non_trainable_variables)
-        seen = {name: variable.numpy() for name, variable in statistics.items() if "float" in variable.dtype}
-        return {_WEIGHTS: self.mean_weights, **seen}
-
-    @property
-    def _variables(self) -> dict[str, keras.Variable]:
-        """All that updates change: weights, what dropout and SoftFlow draw next, the optimizer's moments and step."""
-        return {
-            _WEIGHTS: self.updates.weights,
-            **_named("posterior", self.posterior.non_trainable_variables),
-            **_named("optimizer", self.updates.optimizer.variables),
-        }
+        self.ended = f"it broke down: {trouble}; the weights of epoch {self.state.best_epoch} are kept"
+        log.warning("training broke down: %s; the weights of epoch %d are kept", trouble, self.state.best_epoch)
 
     def _key(self, meaning: str) -> str:
         """All that a training depends on, so that no other one's checkpoint is taken for its own."""
@@ -274,45 +234,17 @@ class Epochs:
             str(_without_names(self.posterior.get_config())),
             own_code_digest(self.posterior._flatten_layers()),
             self.batches.digest(),
-            " ".join(self._state()),
+            " ".join(self.state.arrays()),
             "" if self.validation is None else digest_of_arrays(self.validation),
         ]
         return "\n".join(parts)
 
-    def _state(self) -> dict[str, np.ndarray]:
-        padded_to = self.batches.padded_to
-        return {
-            **{f"now/{name}": variable.numpy() for name, variable in self._variables.items()},
-            "mean_weights": self.mean_weights,
-            **{f"best/{name}": value for name, value in self.best.items()},
-            "best_loss": np.array(self.best_loss),
-            "best_epoch": np.array(self.best_epoch),
-            "lowest_loss": np.array(self.lowest_loss),
-            **{f"history/{name}": np.array(column) for name, column in self.history.table().items()},
-            **({} if padded_to is None else {"padded_to": np.array(padded_to)}),
-        }
-
     def _take_up(self) -> None:
         """Goes on from the checkpoint, where there is one of this training."""
-        state = self.checkpoint.read() if self.checkpoint else {}
-        if not state:
-            return
-        for name, variable in self._variables.items():
-            variable.assign(state[f"now/{name}"])
-        self.mean_weights = state["mean_weights"]
-        self.updates.give_weights(self.mean_weights)
-        self.best = {name: state[f"best/{name}"] for name in self.best}
-        self.best_loss, self.best_epoch = float(state["best_loss"]), int(state["best_epoch"])
-        self.lowest_loss = float(state["lowest_loss"])
-        if "padded_to" in state:
-            self.batches.padded_to = int(state["padded_to"])
-        self.history.restore({name: state[f"history/{name}"] for name in self.history.table()})
-        log.info("going on from the checkpoint after epoch %d", len(self.history.epochs))
-
-
-def _named(owner: str, variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:
-    """Variables by their place and own name: their paths have names that Keras counts up as it makes layers."""
-    return {f"{owner}/{place}/{variable.name}": variable for place, variable in enumerate(variables)}
+        kept = self.checkpoint.read() if self.checkpoint else {}
+        if kept:
+            self.state.take_up(kept)
+            log.info("going on from the checkpoint after epoch %d", len(self.history.epochs))
 
 
 def _without_names(config: Any) -> Any:
