@@ -19,7 +19,7 @@ import numpy as np
 
 from cinnflow.inference.draws import Draws, write_draws
 
-NAMES = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores", "latent"]
+NAMES = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "directions", "scores", "latent"]
 
 
 def main() -> None:

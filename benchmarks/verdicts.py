@@ -19,6 +19,7 @@ import pandas as pd
 from cinnflow.diagnostics import (
     contraction,
     coverage,
+    directions,
     latent,
     log_gamma,
     misspecification,
@@ -33,7 +34,7 @@ from cinnflow.diagnostics.verdicts import FAIL, FALSE_ALARMS, UNINFORMATIVE
 
 OF_DRAWS = {
     "sbc": sbc, "recovery": recovery, "contraction": contraction, "coverage": coverage, "log_gamma": log_gamma,
-    "tarp": tarp, "scores": scores,
+    "tarp": tarp, "directions": directions, "scores": scores,
 }  # fmt: skip
 POSTERIORS = {
     "right": {},

@@ -226,6 +226,7 @@ class Diagnostics(Section):
     coverage: WithoutSettings = WithoutSettings()
     log_gamma: WithoutSettings = WithoutSettings()
     tarp: WithoutSettings = WithoutSettings()
+    directions: WithoutSettings = WithoutSettings()
     scores: WithoutSettings = WithoutSettings()
     latent: WithoutSettings = WithoutSettings()
     sufficiency: WithoutSettings = WithoutSettings()

@@ -13,6 +13,7 @@ from scipy import stats
 from cinnflow.diagnostics import (
     contraction,
     coverage,
+    directions,
     latent,
     log_gamma,
     recovery,
@@ -31,6 +32,7 @@ CHECKS = {
     "coverage": coverage,
     "log_gamma": log_gamma,
     "tarp": tarp,
+    "directions": directions,
 }
 EVERY = CHECKS | {"scores": scores}
 
@@ -101,7 +103,7 @@ def test_a_figure_needs_its_table_alone_and_is_the_same_every_time(name: str, ri
 def test_one_parameter_and_twenty(name: str, parameters: int, gaussian, tmp_path) -> None:
     case = gaussian(parameters=parameters, data_sets=60, draws=20)
     table = EVERY[name].compute(case.draws, case.truths, case.names)
-    assert len(EVERY[name].verdict(table)) == (1 if name == "tarp" else parameters + (name == "scores"))
+    assert len(EVERY[name].verdict(table)) == (1 if name in ("tarp", "directions") else parameters + (name == "scores"))
     assert png(EVERY[name].plot(table), tmp_path / "figure.png")
 
 

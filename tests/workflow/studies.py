@@ -21,7 +21,18 @@ PROJECT = Path(__file__).parents[2]
 PATIENCE = 300
 """Seconds that any one command may take, on however busy a machine."""
 
-OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores", "latent", "sufficiency"]
+OF_DRAWS = [
+    "sbc",
+    "recovery",
+    "contraction",
+    "coverage",
+    "log_gamma",
+    "tarp",
+    "directions",
+    "scores",
+    "latent",
+    "sufficiency",
+]
 OF_OBSERVATION = ["infer", "pairs", "misspecification", "sensitivity", "predict", "predictive"]
 
 MODEL = '''"""A point that is seen with noise: its posterior is known."""

@@ -26,7 +26,7 @@ STORES = "results/simulations"
 # Where Snakemake keeps the former state of an `update` output. It would put that back when the job fails, even a commit
 # record that has been taken back since: so jobs with such an output delete it first.
 BACKUPS = ".snakemake/backups"
-OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "scores", "latent"]
+OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "directions", "scores", "latent"]
 CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]
 SOURCE = CONFIG_FILES[0] if CONFIG_FILES else "config.yaml"
 OPTIONS = f" --configfile {SOURCE}" if CONFIG_FILES else ""

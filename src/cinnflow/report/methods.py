@@ -17,6 +17,9 @@ _REGIMES = {
     "online": "trained on fresh simulations for every update",
     "replay": "trained on a buffer of the latest simulations",
 }
+_COUPLINGS = {kind: f"{kind} coupling layers" for kind in ("affine", "spline", "interleaved")} | {
+    None: "coupling layers, affine or for a single parameter splines,"
+}
 
 
 def methods(config: Mapping[str, Any], usable: Mapping[str, int]) -> str:
@@ -48,7 +51,7 @@ def methods(config: Mapping[str, Any], usable: Mapping[str, int]) -> str:
     inference = network["inference"]
     return (
         f"{simulated} out for the checks. The amortized posterior is {posterior_is} a conditional invertible network "
-        f"of {inference['num_coupling_layers']} {inference['coupling']} coupling layers that sees {summary}, "
+        f"of {inference['num_coupling_layers']} {_COUPLINGS[inference['coupling']]} that sees {summary}, "
         f"{regime} (Radev et al. 2020, BayesFlow, arXiv:2003.06281). Checks use "
         f"{config['diagnostics']['draws']:,} posterior draws for each simulation held out; the posterior of an "
         f"observed data set is {posterior['draws']:,} draws, of many at most {posterior['draws_in_all']:,} together."
