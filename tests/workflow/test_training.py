@@ -21,7 +21,7 @@ FIT = "results/small/fit/member-0/network.keras"
 ONLINE = {
     "training": {"regime": "online", "epochs": 6, "iterations_per_epoch": 60, "batch_size": 8, "validation_sims": 64},
     # Its noise is a state that has to survive a kill, as is that of dropout.
-    "network__inference": {"num_coupling_layers": 2, "use_soft_flow": True, "dropout_prob": 0.1},
+    "network__inference": {"num_coupling_layers": 1, "num_dense": 1, "use_soft_flow": True, "dropout_prob": 0.1},
 }
 
 
