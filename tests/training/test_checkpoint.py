@@ -14,6 +14,8 @@ from cinnflow.networks import DeepSet, InvertibleNetwork
 from cinnflow.training.checkpoint import Checkpoint
 from cinnflow.training.trainer import Trainer
 
+SMALL = {"num_dense": 1, "dense_args": {"units": 8}}
+
 
 class Killed(Exception):
     """Stands for whatever ends a process."""
@@ -25,9 +27,9 @@ def varying(count, rng):
 
 def train(regime, folder=None, kill_after=None, model=varying, epochs=5, patience=None, **changes):
     """One training; its weights, and how many epochs were trained."""
-    settings = {"dense_args": {"units": 8}, "dropout": True, "dropout_prob": 0.2}
+    settings = {**SMALL, "dropout": True, "dropout_prob": 0.2}
     posterior = AmortizedPosterior(
-        InvertibleNetwork(2, 1, coupling_settings=settings, use_soft_flow=True), DeepSet(2, units=8)
+        InvertibleNetwork(2, 1, coupling_settings=settings, use_soft_flow=True), DeepSet(2, num_dense=1, units=8)
     )
     seen = []
 
@@ -94,7 +96,9 @@ def shifted(count, rng):
 
 def test_a_checkpoint_is_not_taken_up_with_another_simulator(tmp_path):
     def trained(model, folder):
-        posterior = AmortizedPosterior(InvertibleNetwork(2, 1), DeepSet(2, units=8))
+        posterior = AmortizedPosterior(
+            InvertibleNetwork(2, 1, coupling_settings=SMALL), DeepSet(2, num_dense=1, units=8)
+        )
         first = simulate(200, np.random.default_rng(0))
         posterior.adapt(first["prior_draws"], first["sim_data"])  # so that the simulations do not decide on scales
         Trainer(posterior, model, checkpoint_path=folder).train_online(1, 4, 8)
@@ -120,7 +124,7 @@ def test_a_checkpoint_is_not_taken_up_with_other_code_of_a_layer(tmp_path):
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, "own_layer", module)
         spec.loader.exec_module(module)
-        posterior = AmortizedPosterior(InvertibleNetwork(2, 1), module.Own())
+        posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=SMALL), module.Own())
         simulations = simulate(64, np.random.default_rng(0))
         Trainer(posterior, checkpoint_path=folder).train_offline(simulations, 2, 16)
         return posterior.get_weights()

@@ -14,7 +14,7 @@ from cinnflow.training.compiled_updates import UPDATES_PER_CALL, CompiledUpdates
 
 
 def adapted(summary_net=None, **network):
-    settings = {"dense_args": {"units": 8, "kernel_regularizer": keras.regularizers.L2(0.1)}}
+    settings = {"num_dense": 1, "dense_args": {"units": 8, "kernel_regularizer": keras.regularizers.L2(0.1)}}
     posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=settings, **network), summary_net)
     simulations = simulate(60, np.random.default_rng(0), n_obs=3)
     posterior.adapt(simulations["prior_draws"], simulations["sim_data"])

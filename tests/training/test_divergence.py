@@ -25,20 +25,23 @@ VALIDATION = simulate(100, np.random.default_rng(1))
 
 @pytest.fixture(scope="module")
 def trained():
-    settings = {"dense_args": {"units": 16}}
-    posterior = AmortizedPosterior(InvertibleNetwork(2, 2, coupling_settings=settings), DeepSet(4, units=16))
-    Trainer(posterior).train_offline(SIMULATIONS, 40, 32, validation_sims=0)
-    return posterior, posterior.get_weights()
+    """A trainer that compiles one program for each batch size, and the weights after a training."""
+    settings = {"num_dense": 1, "dense_args": {"units": 16}}
+    posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=settings), DeepSet(4, units=16))
+    trainer = Trainer(posterior)
+    trainer.train_offline(SIMULATIONS, 40, 32, validation_sims=0)
+    return trainer, posterior.get_weights()
 
 
 @pytest.mark.parametrize("validation", [0, VALIDATION])
 @pytest.mark.parametrize(("batch_size", "learning_rate"), [(400, 0.03), (100, 0.1), (32, 0.3)])
 @pytest.mark.parametrize("epochs", [1, 4])
 def test_diverged_weights_never_stay(trained, validation, batch_size, learning_rate, epochs):
-    posterior, weights = trained
+    trainer, weights = trained
+    posterior = trainer.amortizer
     posterior.set_weights(weights)
     before = loss(posterior)
-    trainer = Trainer(posterior, default_lr=learning_rate)
+    trainer.default_lr, trainer.trainings = learning_rate, 0
     try:
         trainer.train_offline(SIMULATIONS, epochs, batch_size, validation_sims=validation)
     except TrainingError as error:
@@ -63,7 +66,8 @@ def loss(posterior):
 
 
 def test_what_batches_lose_is_told_without_learning_from_them(trained):
-    posterior, weights = trained
+    trainer, weights = trained
+    posterior = trainer.amortizer
     posterior.set_weights(weights)
     prepared = posterior.prepare(Arrangement(posterior, None).configure(SIMULATIONS))
     updates = CompiledUpdates(posterior, keras.optimizers.Adam(), 1.0)

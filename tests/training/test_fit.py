@@ -14,7 +14,8 @@ from cinnflow.training.errors import TrainingError
 from cinnflow.training.fit import fit
 
 NETWORK = Network(
-    summary={"type": "deep_set", "units": 16, "summary_dim": 4}, inference={"num_coupling_layers": 2, "units": 16}
+    summary={"type": "deep_set", "units": 16, "summary_dim": 4},
+    inference={"num_coupling_layers": 1, "num_dense": 1, "units": 16},
 )
 SIMULATIONS = simulate(1024, np.random.default_rng(0))
 
@@ -29,8 +30,13 @@ def fitted(simulations=SIMULATIONS, seed=1, **training) -> AmortizedPosterior:
     return fit(stored(simulations), network=NETWORK, training=settings, seed=seed).posterior
 
 
-def test_two_runs_give_identical_weights_near_the_truth_and_another_seed_others():
-    first, second, other = fitted(), fitted(), fitted(seed=2, epochs=1)
+@pytest.fixture(scope="module")
+def of_another_seed() -> AmortizedPosterior:
+    return fitted(seed=2, epochs=15)
+
+
+def test_two_runs_give_identical_weights_near_the_truth_and_another_seed_others(of_another_seed):
+    first, second, other = fitted(), fitted(), of_another_seed
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
     fresh = simulate(4000, np.random.default_rng(5))
@@ -38,8 +44,8 @@ def test_two_runs_give_identical_weights_near_the_truth_and_another_seed_others(
     assert np.mean(exact - first.log_prob(fresh["prior_draws"], fresh["sim_data"])) < 0.12
 
 
-def test_a_warm_start_goes_on_from_the_weights(tmp_path):
-    fitted(epochs=15).save(tmp_path / "network.keras")
+def test_a_warm_start_goes_on_from_the_weights(of_another_seed, tmp_path):
+    of_another_seed.save(tmp_path / "network.keras")
     losses = []
     for start in (None, AmortizedPosterior.load(tmp_path / "network.keras")):
         training = config.Training(epochs=1, batch_size=32, learning_rate=1e-5)
@@ -85,15 +91,14 @@ def test_a_validation_share_that_leaves_nothing_to_train_on_is_refused():
         fitted(validation_share=0.999999)
 
 
-def test_a_warm_start_for_other_parameters_is_refused():
-    start = fitted(epochs=1)
+def test_a_warm_start_for_other_parameters_is_refused(of_another_seed):
     with pytest.raises(TrainingError, match=r"a, b.*alpha, beta"):
         fit(
             stored(SIMULATIONS, names=["alpha", "beta"]),
             network=NETWORK,
             training=config.Training(),
             seed=1,
-            warm_start=start,
+            warm_start=of_another_seed,
         )
 
 

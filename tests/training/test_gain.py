@@ -14,7 +14,8 @@ from cinnflow.training.fit import fit
 from cinnflow.training.gain import Gain, density_before
 
 NETWORK = Network(
-    summary={"type": "deep_set", "units": 16, "summary_dim": 4}, inference={"num_coupling_layers": 2, "units": 16}
+    summary={"type": "deep_set", "units": 16, "summary_dim": 4},
+    inference={"num_coupling_layers": 1, "num_dense": 1, "units": 16},
 )
 NOISE = 0.3
 

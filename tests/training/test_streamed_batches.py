@@ -106,7 +106,8 @@ def test_standardization_and_validation_have_what_there_is_room_for(stored):
 
 def test_a_fit_to_what_does_not_fit_into_memory_is_as_good_and_the_same_again(stored):
     network = Network(
-        summary={"type": "deep_set", "units": 16, "summary_dim": 4}, inference={"num_coupling_layers": 2, "units": 16}
+        summary={"type": "deep_set", "units": 16, "summary_dim": 4},
+        inference={"num_coupling_layers": 1, "num_dense": 1, "units": 16},
     )
     training = config.Training(regime="offline", epochs=25, batch_size=32, learning_rate=5e-3)
     few = 24 * 4 * SIZE * stored.bytes_each  # room for a pool of four chunks

@@ -28,9 +28,9 @@ def model(simulator=simulate, **prior):
 
 
 def small_posterior():
-    settings = {"dense_args": {"units": 16}}
-    network = cf.InvertibleNetwork(2, 2, coupling_settings=settings, seed=1)
-    return cf.AmortizedPosterior(network, cf.DeepSet(summary_dim=4, units=16, seed=2))
+    settings = {"num_dense": 1, "dense_args": {"units": 16}}
+    network = cf.InvertibleNetwork(2, 1, coupling_settings=settings, seed=1)
+    return cf.AmortizedPosterior(network, cf.DeepSet(summary_dim=4, num_dense=1, units=16, seed=2))
 
 
 def train(generative_model, iterations=30, **kwargs):

@@ -25,8 +25,9 @@ from cinnflow.training.trainer import Trainer
 
 
 def small(seed=0, summary=True, **kwargs):
-    net = InvertibleNetwork(2, 2, coupling_settings={"dense_args": {"units": 16}}, seed=seed, **kwargs)
-    return AmortizedPosterior(net, DeepSet(4, units=16, seed=seed) if summary else None)
+    # As few layers as the known posterior needs: nearly all of a short training is the compilation of its program.
+    net = InvertibleNetwork(2, 1, coupling_settings={"num_dense": 1, "dense_args": {"units": 16}}, seed=seed, **kwargs)
+    return AmortizedPosterior(net, DeepSet(4, num_dense=1, units=16, seed=seed) if summary else None)
 
 
 def kl(posterior, n_obs=10):
