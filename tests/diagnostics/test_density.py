@@ -11,7 +11,7 @@ from cinnflow.diagnostics.density import density_of
 def area_of_90_percent(x: np.ndarray, y: np.ndarray) -> float:
     """Of the region of highest density, as contours draw it."""
     density = density_of(x, y)
-    axes = [np.linspace(values.min() - np.ptp(values) / 4, values.max() + np.ptp(values) / 4, 300) for values in (x, y)]
+    axes = [np.linspace(values.min() - np.ptp(values) / 4, values.max() + np.ptp(values) / 4, 100) for values in (x, y)]
     grid = np.meshgrid(*axes)
     within = density(*grid) >= np.quantile(density(x, y), 0.1)
     return float(within.mean() * np.ptp(axes[0]) * np.ptp(axes[1]))
