@@ -35,15 +35,16 @@ def correlated_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("prior", "moments", "bound"), [(uniform_prior, uniform_moments, 1.0), (correlated_prior, correlated_moments, None)]
+    ("prior", "moments", "bound", "layers"),
+    [(uniform_prior, uniform_moments, 1.0, 4), (correlated_prior, correlated_moments, None, 2)],
 )
-def test_moments_are_those_of_the_exact_posterior(prior, moments, bound):
+def test_moments_are_those_of_the_exact_posterior(prior, moments, bound, layers):
     def model(batch_size: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         theta = prior(batch_size, rng)
         return {"prior_draws": theta, "sim_data": theta[:, None] + rng.standard_normal((batch_size, N_OBS, 2))}
 
     posterior = cf.AmortizedPosterior(
-        cf.InvertibleNetwork(2, 4, coupling_settings={"dense_args": {"units": 32}}),
+        cf.InvertibleNetwork(2, layers, coupling_settings={"dense_args": {"units": 32}}),
         cf.DeepSet(4, units=32),
         lower=None if bound is None else -bound,
         upper=bound,
@@ -69,7 +70,8 @@ def test_a_spread_is_seen_where_sets_differ_far_more_in_where_they_lie(network):
     rng = np.random.default_rng(1)
     theta = np.column_stack([rng.normal(0, 10, 2500), rng.normal(0, 0.5, 2500)])
     x = (theta[:, :1] + np.exp(theta[:, 1:]) * rng.standard_normal((2500, 30)))[..., None]
-    posterior = cf.AmortizedPosterior(cf.InvertibleNetwork(2, 3), network(6, units=32))
+    settings = {"num_dense": 1, "dense_args": {"units": 32}}
+    posterior = cf.AmortizedPosterior(cf.InvertibleNetwork(2, 1, coupling_settings=settings), network(6, units=32))
     cf.Trainer(posterior, seed=1).train_offline({"prior_draws": theta[:2000], "sim_data": x[:2000]}, 25, 64)
     off = posterior.sample(x[2000:], 100, seed=2).mean(axis=1)[:, 1] - theta[2000:, 1]
     assert np.sqrt(np.mean(off**2)) < 1.5 / np.sqrt(2 * 29)
