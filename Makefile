@@ -12,7 +12,7 @@ run: env
 	@echo "The report: $(CURDIR)/results/outbreak/report.html"
 
 test: env
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 env: .venv/ready
 
