@@ -26,8 +26,8 @@ VALIDATION = simulate(100, np.random.default_rng(1))
 @pytest.fixture(scope="module")
 def trained():
     """A trainer that compiles one program for each batch size, and the weights after a training."""
-    settings = {"num_dense": 1, "dense_args": {"units": 16}}
-    posterior = AmortizedPosterior(InvertibleNetwork(2, 1, coupling_settings=settings), DeepSet(4, units=16))
+    settings = {"dense_args": {"units": 16}}
+    posterior = AmortizedPosterior(InvertibleNetwork(2, 2, coupling_settings=settings), DeepSet(4, units=16))
     trainer = Trainer(posterior)
     trainer.train_offline(SIMULATIONS, 40, 32, validation_sims=0)
     return trainer, posterior.get_weights()

@@ -620,7 +620,8 @@ def test_contexts_reach_the_networks_by_themselves():
 
     simulator = cf.Simulator(noisy, context_generator=contexts)
     model = cf.GenerativeModel(cf.Prior(lambda rng: rng.normal(size=2)), simulator)
-    posterior = small()
+    net = InvertibleNetwork(2, 2, coupling_settings={"dense_args": {"units": 16}})
+    posterior = AmortizedPosterior(net, DeepSet(4, units=16))
     Trainer(posterior, model, default_lr=5e-3).train_online(2, 200, 32)
     rng = np.random.default_rng(8)
     for n_obs, noise in ((2, 0.3), (15, 0.3), (15, 3.0)):
