@@ -16,15 +16,15 @@ from cinnflow.report.methods import methods
             {"round-0": 2048, "round-1": 2000, "test": 512},
             "4,560 simulations were run with parameters from the prior: 4,048 in 2 rounds to train on, and 512 held "
             "out for the checks. The amortized posterior is an even mixture of 2 networks, each a conditional "
-            "invertible network of 6 affine coupling layers that sees the summaries of a convolutional and recurrent "
-            "network, trained after each round",
+            "invertible network of 6 coupling layers, affine or for a single parameter splines, that sees the "
+            "summaries of a convolutional and recurrent network, trained after each round",
         ),
         (
             {"training": {"regime": "online"}},
             {"test": 512},
             "512 simulations were run with parameters from the prior and held out for the checks. The amortized "
-            "posterior is that of a conditional invertible network of 6 affine coupling layers that sees the summaries "
-            "of a deep set, trained on fresh simulations for every update",
+            "posterior is that of a conditional invertible network of 6 coupling layers, affine or for a single "
+            "parameter splines, that sees the summaries of a deep set, trained on fresh simulations for every update",
         ),
         (
             {"simulations": {"source": "sims.h5"}, "network": {"summary": {"type": "none"}}},
