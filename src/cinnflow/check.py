@@ -21,7 +21,7 @@ from cinnflow.simulation.padding import maximum, varying
 from cinnflow.simulation.parameter_faults import parameter_faults
 from cinnflow.simulation.pilot import pilot
 from cinnflow.simulation.prior import Prior
-from cinnflow.store.duplicates import check_distinct
+from cinnflow.store.held_out_rows import check_held_out
 from cinnflow.store.imported import check_rows
 from cinnflow.store.progress import rough_duration
 from cinnflow.store.source import Source
@@ -126,7 +126,7 @@ def _told_apart(draws: np.ndarray) -> list[str]:
 
 
 def _check_source(plan: Plan, source: Source, configfile: Path, console: Console) -> int:
-    check_distinct(source)
+    check_held_out(source, plan.study.simulations.test)
     counts = Counter(Status(int(code)).label for code in check_rows(source, range(source.simulations)))
     console.print(f"{configfile} is right. {source.path}: {source.simulations} simulations", highlight=False)
     for split, rows in source.splits(plan.study.simulations.test).items():

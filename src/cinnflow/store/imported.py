@@ -11,7 +11,7 @@ from cinnflow.simulation.outcome import Status
 from cinnflow.store.batch import empty_scratch, remove_scratch
 from cinnflow.store.commit import of_other_size, place_batch
 from cinnflow.store.description import Description, read_description, write_description
-from cinnflow.store.duplicates import check_distinct
+from cinnflow.store.held_out_rows import check_held_out
 from cinnflow.store.journal import open_journal
 from cinnflow.store.layout import Batch, Store
 from cinnflow.store.source import Source, SourceError
@@ -40,11 +40,11 @@ def import_source(
         For each split, the simulations that were taken in, by how they ended.
 
     Raises:
-        SourceError: when the file cannot be read, holds copies of simulations, or parameters lie outside the bounds
-            that it declares.
+        SourceError: when the file cannot be read, what it holds out is not like the rest or a copy of some, or
+            parameters lie outside the bounds that it declares.
         StoreError: when the store has batches of another size.
     """
-    check_distinct(source)
+    check_held_out(source, held_out)
     description = read_description(store) or _describe(store, source, batch_size, fingerprint)
     if description.batch_size != batch_size:
         raise of_other_size(store, description.batch_size, batch_size)

@@ -1,10 +1,11 @@
-"""Simulations that stand in a file more than once: what is held out would be what was trained on."""
+"""Rows of a file that are held out for tests: they must be like the others, and none of them."""
 
 from __future__ import annotations
 
 import hashlib
 
 import numpy as np
+from scipy import stats
 
 from cinnflow.store.source import Source, SourceError
 
@@ -12,15 +13,36 @@ _ROWS = 1024
 _BY_CHANCE = 0.1
 """Share of simulations that have the data of others with other parameters, above which equal ones are no copies: there
 are few data that can come about."""
+_BY_ORDER = 1e-8
+"""P-value below which parameters that are held out are not from where the others are: rows are in some order."""
 
 
-def check_distinct(source: Source) -> None:
-    """Checks that a file does not hold copies of simulations; without a look at the data where no parameters are alike.
+def check_held_out(source: Source, held_out: int) -> None:
+    """Checks that the last rows may stand for what a study has not trained on.
+
+    The data are looked at only where parameters are alike.
+
+    Args:
+        source: the file.
+        held_out: how many of its last rows are held out.
 
     Raises:
-        SourceError: where parameters and data stand more than once, or the file cannot be read.
+        SourceError: where parameters and data stand more than once, held-out parameters are distributed otherwise than
+            the others, or the file cannot be read.
     """
-    _, of_theta, times = np.unique(source.theta, axis=0, return_inverse=True, return_counts=True)
+    theta = source.theta
+    _check_distinct(source, theta)
+    for name, values in zip(source.names, theta.T, strict=True):
+        others, last = (rows[np.isfinite(rows)] for rows in (values[:-held_out], values[-held_out:]))
+        if len(others) and len(last) and stats.ks_2samp(others, last, method="asymp").pvalue < _BY_ORDER:
+            raise SourceError(
+                f"{source.path}: the last {held_out} rows, which are held out (simulations.test), have another "
+                f"distribution of {name} than the others, so that no check on them holds: shuffle the rows"
+            )
+
+
+def _check_distinct(source: Source, theta: np.ndarray) -> None:
+    _, of_theta, times = np.unique(theta, axis=0, return_inverse=True, return_counts=True)
     if times.max() == 1:
         return
     data = _digests(source)
