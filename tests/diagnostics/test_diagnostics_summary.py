@@ -51,6 +51,15 @@ def test_a_failure_that_chance_explains_among_all_checks_is_doubtful() -> None:
     assert summary.compute(checks | {"sbc": judged(p_value=0.009, a="fail")}, ["a"])["verdict"].tolist() == ["fail"]
 
 
+def test_failures_that_chance_hardly_explains_together_are_no_chance() -> None:
+    checks = {f"check{index}": judged(p_value=0.5, a="pass") for index in range(7)}
+    failing = {name: judged(p_value=p_value, a="fail") for name, p_value in (("sbc", 0.008), ("sufficiency", 0.007))}
+    assert summary.compute(checks | failing, ["a"])["verdict"].tolist() == ["fail"]
+    for name in failing:
+        one = {**checks, "other": judged(p_value=0.5, a="pass"), name: failing[name]}
+        assert summary.compute(one, ["a"])["verdict"].tolist() == ["doubtful"]
+
+
 def test_a_diagnostic_that_judges_nothing_is_not_counted() -> None:
     table = summary.compute({"sbc": judged(a="pass"), "latent": judged()}, ["a"])
     assert summary.conclusion(table) == "The posterior passes the one check that was made, for a."

@@ -28,8 +28,9 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
     A diagnostic that judges something other than single parameters (all of them jointly, or each fit) gives every row
     its worst verdict; one that judges other parameters leaves a row without one.
 
-    Each diagnostic fails a right posterior in FALSE_ALARMS of all studies, so that one of many often does: a failure
-    that is not beyond chance among all of them makes a parameter doubtful.
+    Each diagnostic fails a right posterior in FALSE_ALARMS of all studies, so that one of many often does: failures
+    that are not beyond chance, by the harmonic mean of all smallest p-values, make a parameter doubtful. That holds
+    where diagnostics see the same draws, and several that nearly fail count for more than one.
 
     Args:
         verdicts: each diagnostic's name and what its `verdict` returned.
@@ -37,8 +38,11 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
 
     Returns:
         parameter, verdict, reason (of whatever is not a pass), then <diagnostic> and <diagnostic>_verdict.
+
+    Reference:
+        Wilson (2019), The harmonic mean p-value for combining dependent tests, PNAS 116:1195-1200.
     """
-    tested = sum(judged["p_value"].notna().any() for judged in verdicts.values())
+    by_chance = _harmonic_mean([judged["p_value"].min() for judged in verdicts.values()]) > FALSE_ALARMS
     rows = []
     for name in names:
         row: dict[str, object] = {"parameter": name}
@@ -51,12 +55,17 @@ def compute(verdicts: Mapping[str, pd.DataFrame], names: Sequence[str]) -> pd.Da
                 continue
             deciding = mine[mine["verdict"] == worst(mine["verdict"])].sort_values("p_value").iloc[0]
             row |= {diagnostic: deciding["value"], f"{diagnostic}_verdict": deciding["verdict"]}
-            by_chance = deciding["verdict"] == FAIL and deciding["p_value"] * tested > FALSE_ALARMS
-            words.append(DOUBTFUL if by_chance else deciding["verdict"])
+            words.append(DOUBTFUL if by_chance and deciding["verdict"] == FAIL else deciding["verdict"])
             if deciding["verdict"] != PASS:
                 reasons.append(f"{diagnostic}: {deciding['reason']}")
         rows.append({"parameter": name, "verdict": worst(words), "reason": "; ".join(reasons)} | row)
     return pd.DataFrame(rows)
+
+
+def _harmonic_mean(p_values: Sequence[float]) -> float:
+    """Of those that are numbers; NaN where none is."""
+    known = np.array([p_value for p_value in p_values if not np.isnan(p_value)])
+    return float(1 / np.mean(1 / np.maximum(known, np.finfo(float).tiny))) if len(known) else float("nan")
 
 
 def conclusion(summary: pd.DataFrame) -> str:
