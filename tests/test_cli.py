@@ -397,6 +397,17 @@ def test_check_tells_which_arrays_the_summary_network_reads(study):
     assert "deep_set reads x, z as channels of one; y go past it, as they are" in cinnflow(study, "check").stdout
 
 
+def test_check_tells_what_to_do_about_missing_elements(study):
+    missing = MODEL.replace("theta + rng.normal(size=(3, 2))", "np.where(np.arange(3) < 2, rng.normal(size=3), np.nan)")
+    (study / "model.py").write_text(missing if "import numpy as np" in missing else f"import numpy as np\n{missing}")
+    assert "give zeros, and a boolean array 'mask'" in " ".join(cinnflow(study, "check").stdout.split())
+    simulate = "{'x': rng.normal(size=3), 'mask': rng.random(3) < 0.5}"
+    (study / "model.py").write_text(MODEL.replace("theta + rng.normal(size=(3, 2))", simulate))
+    said = cinnflow(study, "check").stdout
+    assert "as channels" not in said
+    assert "takes the 3 numbers of x for exchangeable" in said
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which files are opened")
 @pytest.mark.parametrize("declared", [False, True])
 def test_check_remarks_on_what_simulations_read_and_nothing_watches(study, declared):

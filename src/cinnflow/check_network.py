@@ -43,7 +43,7 @@ def check_network(
         ]
     # As networks do: the first array with an axis, one that varies in length before others, and all that are as long.
     first = next((shape[0] for name, shape in shapes.items() if shape and (not padded or name in padded)), None)
-    taken = [name for name, shape in shapes.items() if shape[:1] == (first,)]
+    taken = [name for name, shape in shapes.items() if shape[:1] == (first,) and name != MASK]
     if not taken:  # max_length names no array that there is, which each simulation's failure tells
         return []
     _remark_on_channels(kind, shapes, taken, console)
@@ -53,6 +53,7 @@ def check_network(
 
 def _remark_on_channels(kind: str, shapes: Shapes, taken: Sequence[str], console: Console) -> None:
     """Says which arrays the network reads, where there are several."""
+    shapes = {name: shape for name, shape in shapes.items() if name != MASK}
     if len(shapes) == 1:
         return
     together = " as channels of one" if len(taken) > 1 else ""

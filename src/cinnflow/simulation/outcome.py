@@ -87,6 +87,10 @@ def outcome_of(output: object, seconds: float, max_length: MaxLength = None) -> 
         bad = int(np.count_nonzero(~np.isfinite(array)))
         if bad:
             message = f"output {name!r} holds {bad} values of {array.size} that are not finite"
+            if bad == np.count_nonzero(np.isnan(array)) and array.ndim:
+                message += (
+                    "; where elements are missing, give zeros, and a boolean array 'mask' that says which are there"
+                )
             return Outcome(Status.NOT_FINITE, seconds=seconds, message=message)
     return Outcome(Status.OK, data=data, seconds=seconds)
 
