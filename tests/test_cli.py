@@ -349,7 +349,7 @@ def test_check_reads_the_observations_of_simulations_made_elsewhere(elsewhere, o
 
 
 def test_parameters_made_elsewhere_that_cannot_be_trained(elsewhere):
-    np.savez(elsewhere / "sims.npz", theta=np.ones((20, 1)), x=np.ones((20, 3)), names=np.array(["a"]))
+    np.savez(elsewhere / "sims.npz", theta=np.ones((20, 1)), x=np.arange(60.0).reshape(20, 3), names=np.array(["a"]))
     ended = cinnflow(elsewhere, "check")
     assert ended.returncode == 1
     assert "a is the same in all draws: leave it out of the prior" in ended.stdout
