@@ -63,3 +63,11 @@ def test_a_constant_parameter_has_no_direction() -> None:
     table = directions.compute(*constant, [*names, "c"])
     assert not table["mostly"].str.contains("c").any()
     assert directions.verdict(table)["verdict"].item() == verdicts.FAIL
+
+
+def test_a_quantity_that_is_made_of_others_has_no_direction_of_its_own() -> None:
+    for fault, word in (("", verdicts.PASS), ("too wide", verdicts.FAIL)):
+        draws, truths, names = ridge(3, fault, seed=3)
+        draws, truths = (np.concatenate([v, v[..., :1] - 3 * v[..., 1:2]], axis=-1) for v in (draws, truths))
+        draws = draws.astype(np.float32).astype(float)
+        assert directions.verdict(directions.compute(draws, truths, [*names, "d"]))["verdict"].item() == word

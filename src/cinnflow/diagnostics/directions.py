@@ -38,6 +38,8 @@ ADVICE = (
 
 _OF_DRAWS, _OF_ERRORS = 3, 2
 """Directions that are looked at, at most: those that each posterior's draws give, and those that all errors give."""
+_ROUNDING = 1e-5
+"""Standard deviation, where each parameter has one of 1, that rounding alone may leave."""
 _NAMED = 3
 """Parameters that a direction is said to be of."""
 
@@ -98,7 +100,7 @@ def plot(table: pd.DataFrame) -> Figure:
     figure, panels = style.grid(len(groups))
     for (direction, rows), axis in zip(groups, panels[0], strict=True):
         style.difference_band(axis, *(rows[column] for column in ("nominal", "coverage", "lower", "upper")))
-        style.title(axis, f"{direction}: {rows['mostly'].iloc[0]}", width=32)
+        style.title(axis, f"{direction}: {rows['mostly'].iloc[0]}", width=24)
     style.label_outer(panels[0], "nominal share", "coverage − nominal")
     return figure
 
@@ -133,15 +135,25 @@ def _directions(draws: np.ndarray, truths: np.ndarray) -> list[tuple[str, np.nda
     mean, sd = first.mean(axis=1, keepdims=True), first.std(axis=1, keepdims=True)
     sd = np.where(sd > 0, sd, 1.0)
     first, others, errors = (first - mean) / sd, (others - mean) / sd, ((truths[:, None] - mean) / sd)[:, 0]
-    axes = _narrowest(first)[..., :_OF_DRAWS]
-    found = [(f"draws {i + 1}", axes[..., i], others, errors) for i in range(axes.shape[-1])]
+    found = _along("draws", _narrowest(first), others, errors, _OF_DRAWS)
     # One half of the data sets alone: with both, each in the place of the other, ranks would depend on each other.
-    axes = _narrowest(errors[::2])[:, :_OF_ERRORS]
-    tested = others[1::2], errors[1::2]
-    found += [(f"errors {i + 1}", np.tile(axes[:, i], (len(tested[0]), 1)), *tested) for i in range(axes.shape[-1])]
+    axes = np.broadcast_to(_narrowest(errors[::2]), (len(errors[1::2]), *errors.shape[1:], errors.shape[1]))
+    return found + _along("errors", axes, others[1::2], errors[1::2], _OF_ERRORS)
+
+
+def _along(
+    kind: str, axes: np.ndarray, draws: np.ndarray, truths: np.ndarray, most: int
+) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """The first of these axes (data sets, parameters, axes) along which draws vary, each as `_directions` says.
+
+    Where a quantity is the sum of others, say, nothing but rounding is left along one of them.
+    """
+    values = np.concatenate([draws, truths[:, None]], axis=1) @ axes  # at once, so that all are rounded alike
+    varying = np.flatnonzero(np.median(values[:, :-1].std(axis=1), axis=0) > _ROUNDING)
+    chosen = varying[:most] if len(varying) else [axes.shape[-1] - 1]
     return [
-        (label, axis, np.einsum("ndp,np->nd", of_draws, axis), np.einsum("np,np->n", of_truths, axis))
-        for label, axis, of_draws, of_truths in found
+        (f"{kind} {number}", axes[..., index], values[:, :-1, index], values[:, -1, index])
+        for number, index in enumerate(chosen, start=1)
     ]
 
 
