@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from cinnflow.diagnostics import uniformity, verdicts
 from cinnflow.diagnostics.marginals import Marginal, fractional_ranks, marginals
-from cinnflow.diagnostics.proper_scores import marginal_skill
+from cinnflow.diagnostics.proper_scores import Skill, marginal_skill
 
 
 def ranked(
@@ -34,4 +35,27 @@ def judged_by(marginal: Marginal, p_value: float) -> dict[str, object]:
         "informative": known.informative,
         "data_sets": len(marginal.truths),
         "left_out": marginal.left_out,
+    }
+
+
+def joint_coverage(ranks: np.ndarray, tests: int, known: Skill, left_out: int) -> dict[str, object]:
+    """Columns of a table of one joint quantity: its coverage at many nominal shares, and what a verdict takes.
+
+    Args:
+        ranks: fractional ranks (data sets,), uniform where the posterior is right.
+        tests: quantities that are looked at together.
+        known: how much the posterior knows of all parameters.
+        left_out: data sets that are not finite.
+    """
+    lower, upper = uniformity.band(len(ranks), verdicts.threshold(tests))
+    return {
+        "nominal": uniformity.evaluation_points(len(ranks)),
+        "coverage": uniformity.ecdf(ranks),
+        "lower": lower,
+        "upper": upper,
+        "p_value": uniformity.p_value(ranks),
+        "skill": known.value,
+        "informative": known.informative,
+        "data_sets": len(ranks),
+        "left_out": left_out,
     }

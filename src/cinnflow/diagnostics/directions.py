@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cinnflow.diagnostics import style, uniformity, verdicts
-from cinnflow.diagnostics.marginals import finite_data_sets, fractional_ranks
+from cinnflow.diagnostics import style, verdicts
+from cinnflow.diagnostics.calibration import joint_coverage
+from cinnflow.diagnostics.marginals import finite_data_sets, fractional_ranks, in_prior_units
 from cinnflow.diagnostics.proper_scores import joint_skill
 
 TITLE = "Narrowest directions"
@@ -67,28 +68,19 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         ValueError: when the shapes contradict each other, or fewer than two data sets are finite.
     """
     usable = finite_data_sets(draws, truths, names)
-    draws, truths, left_out = draws[usable], truths[usable], int(np.sum(~usable))
-    known = joint_skill(draws / _scale(truths), truths / _scale(truths))
+    draws, truths = in_prior_units(draws[usable], truths[usable])
+    known, left_out = joint_skill(draws, truths), int(np.sum(~usable))
     varying = np.flatnonzero((truths != truths[:1]).any(axis=0))
     varying = varying if len(varying) else np.arange(1)
     directions = _directions(draws[..., varying], truths[:, varying])
     tables = []
     for number, (label, axis, of_draws, of_truths) in enumerate(directions):
         ranks = np.abs(2 * fractional_ranks(of_draws, of_truths, np.random.default_rng([seed, number])) - 1)
-        lower, upper = uniformity.band(len(ranks), verdicts.threshold(len(directions)))
         table = {
             "parameter": verdicts.ALL_PARAMETERS,
             "direction": label,
             "mostly": ", ".join(_mostly(axis, [names[index] for index in varying])),
-            "nominal": uniformity.evaluation_points(len(ranks)),
-            "coverage": uniformity.ecdf(ranks),
-            "lower": lower,
-            "upper": upper,
-            "p_value": uniformity.p_value(ranks),
-            "skill": known.value,
-            "informative": known.informative,
-            "data_sets": len(ranks),
-            "left_out": left_out,
+            **joint_coverage(ranks, len(directions), known, left_out),
         }
         tables.append(pd.DataFrame(table))
     return pd.concat(tables, ignore_index=True)
@@ -120,12 +112,6 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     what = "wide" if difference[worst] > 0 else "narrow"
     fault = f"the joint posterior is too {what} along a combination of {first.loc[worst, 'mostly']}"
     return verdicts.calibration_verdict(row, "largest", fault)
-
-
-def _scale(truths: np.ndarray) -> np.ndarray:
-    """Standard deviations of the prior (parameters,); 1 where there is none."""
-    scale = truths.std(axis=0, ddof=1)
-    return np.where(scale > 0, scale, 1.0)
 
 
 def _directions(draws: np.ndarray, truths: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:

@@ -105,3 +105,13 @@ def finite_data_sets(draws: np.ndarray, truths: np.ndarray, names: Sequence[str]
             f"{usable.sum()} data sets of {len(truths)} are finite in every parameter; it takes two at least"
         )
     return usable
+
+
+def in_prior_units(draws: np.ndarray, truths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draws (data sets, draws, parameters) and true values (data sets, parameters) in standard deviations of the prior.
+
+    The true values stand for the prior; what is the same in all of them stays as it is.
+    """
+    scale = truths.std(axis=0, ddof=1)
+    scale[scale == 0] = 1.0
+    return draws / scale, truths / scale

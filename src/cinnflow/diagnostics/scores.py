@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cinnflow.diagnostics import proper_scores, style, verdicts
-from cinnflow.diagnostics.marginals import finite_data_sets, marginals
+from cinnflow.diagnostics.marginals import finite_data_sets, in_prior_units, marginals
 
 TITLE = "Proper scores"
 CAPTION = (
@@ -57,10 +57,8 @@ def compute(
         for marginal in marginals(draws, truths, names)
     ]
     usable = finite_data_sets(draws, truths, names)
-    whole, values, left_out = draws[usable], truths[usable], int(np.sum(~usable))
-    scale = values.std(axis=0, ddof=1)
-    scale[scale == 0] = 1.0
-    whole, values = whole / scale, values / scale
+    whole, values = in_prior_units(draws[usable], truths[usable])
+    left_out = int(np.sum(~usable))
     rows.append(
         _row(
             verdicts.ALL_PARAMETERS,

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cinnflow.diagnostics import style, uniformity, verdicts
-from cinnflow.diagnostics.marginals import finite_data_sets, fractional_ranks
+from cinnflow.diagnostics import style, verdicts
+from cinnflow.diagnostics.calibration import joint_coverage
+from cinnflow.diagnostics.marginals import finite_data_sets, fractional_ranks, in_prior_units
 from cinnflow.diagnostics.proper_scores import joint_skill
 
 TITLE = "Joint coverage (TARP)"
@@ -52,30 +53,13 @@ def compute(draws: np.ndarray, truths: np.ndarray, names: Sequence[str], *, seed
         ValueError: when the shapes contradict each other, or fewer than two data sets are finite.
     """
     usable = finite_data_sets(draws, truths, names)
-    draws, truths, left_out = draws[usable], truths[usable], int(np.sum(~usable))
-    scale = truths.std(axis=0, ddof=1)
-    scale[scale == 0] = 1.0
-    draws, truths = draws / scale, truths / scale
+    draws, truths = in_prior_units(draws[usable], truths[usable])
     reference = _references(draws, truths, np.random.default_rng([seed, 1]))
     to_truth = np.linalg.norm(truths - reference, axis=1)
     to_draws = np.stack([np.linalg.norm(own - point, axis=1) for own, point in zip(draws, reference, strict=True)])
     ranks = fractional_ranks(to_draws, to_truth, np.random.default_rng(seed))
-    known = joint_skill(draws, truths)
-    lower, upper = uniformity.band(len(ranks), verdicts.threshold(1))
-    return pd.DataFrame(
-        {
-            "parameter": verdicts.ALL_PARAMETERS,
-            "nominal": uniformity.evaluation_points(len(ranks)),
-            "coverage": uniformity.ecdf(ranks),
-            "lower": lower,
-            "upper": upper,
-            "p_value": uniformity.p_value(ranks),
-            "skill": known.value,
-            "informative": known.informative,
-            "data_sets": len(ranks),
-            "left_out": left_out,
-        }
-    )
+    columns = joint_coverage(ranks, 1, joint_skill(draws, truths), int(np.sum(~usable)))
+    return pd.DataFrame({"parameter": verdicts.ALL_PARAMETERS, **columns})
 
 
 def _references(draws: np.ndarray, truths: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -170,10 +170,11 @@ def load_model(path: str | Path | None, options: Mapping[str, Any] | None = None
             break
     names = _IMPORTED.setdefault(path, set())
     names |= sys.modules.keys() - before
-    imported = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(names)}
-    imported = {name: Path(file) for name, file in imported.items() if file}
-    inputs = {file: lines for file, lines in read.items() if file.is_file() and file not in files.written}
-    return Model(path, generative, module, imported, {f: at for f, at in inputs.items() if f not in imported.values()})
+    places = {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(names)}
+    imported = {name: Path(file) for name, file in places.items() if file}
+    no_inputs = {*files.written, *imported.values()}
+    inputs = {file: lines for file, lines in read.items() if file.is_file() and file not in no_inputs}
+    return Model(path, generative, module, imported, inputs)
 
 
 def _built(path: Path, module: ModuleType, options: dict[str, Any]) -> GenerativeModel:

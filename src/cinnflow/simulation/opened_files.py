@@ -6,6 +6,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -47,13 +48,10 @@ class OpenedFiles:
     ) -> None:
         if self._queue < 0:
             return
-        try:
+        with suppress(BlockingIOError):  # once nothing is left to read
             while True:
                 self._take(os.read(self._queue, 65536))
-        except BlockingIOError:  # nothing is left to read
-            pass
-        finally:
-            os.close(self._queue)
+        os.close(self._queue)
 
     def _take(self, events: bytes) -> None:
         position = 0
