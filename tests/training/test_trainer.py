@@ -17,6 +17,7 @@ from cinnflow.inference import parts
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.inference.ensemble import Ensemble
 from cinnflow.networks import DeepSet, InvertibleNetwork
+from cinnflow.training import trainer as trainer_module
 from cinnflow.training.batches import InMemoryBatches
 from cinnflow.training.defaults import complete_training
 from cinnflow.training.epochs import Epochs
@@ -191,8 +192,15 @@ def test_in_processes_too_the_next_round_waits_for_the_validation_simulations():
     assert len(trainer.train_rounds(2, 1600, 1, 32, validation_sims=32)) == 2
 
 
-def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():
-    counts = []
+def test_rounds_append_fresh_simulations_and_go_on_from_the_weights(monkeypatch):
+    counts, trained_on = [], []
+
+    class Watched(trainer_module.InMemoryBatches):
+        def __init__(self, *args):
+            super().__init__(*args)
+            trained_on.append(self.count)
+
+    monkeypatch.setattr(trainer_module, "InMemoryBatches", Watched)
 
     def watched(count, rng):
         counts.append(count)
@@ -201,6 +209,8 @@ def test_rounds_append_fresh_simulations_and_go_on_from_the_weights():
     posterior = small()
     first, second = Trainer(posterior, watched, default_lr=5e-3).train_rounds(2, 512, 20, 32)
     assert sum(counts) == 1024  # and none for a pilot
+    assert 400 < trained_on[0] < 512
+    assert trained_on[1] == 2 * trained_on[0]
     assert len(first.epochs) == len(second.epochs) == 20
     assert second.epochs[0].loss < first.epochs[0].loss
     assert kl(posterior) < 0.15
