@@ -65,7 +65,7 @@ def test_a_calibrated_posterior_that_loses_data_is_always_found() -> None:
     assert row["r2"] == pytest.approx(1 / (1 + 1 + NOISE**2), abs=0.08)
     assert row["r2_regression"] == pytest.approx(1 / (1 + NOISE**2), abs=0.02)
     (reason,) = sufficiency.verdict(compute(made))["reason"]
-    assert f"better: R² {row['r2_regression']:.2f} against {row['r2']:.2f} (p = " in reason
+    assert f"better: R² {row['r2_regression']:.3f} against {row['r2']:.3f} (p = " in reason
 
 
 def test_a_posterior_of_statistics_whose_order_is_lost_is_found() -> None:

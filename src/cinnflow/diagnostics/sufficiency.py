@@ -117,7 +117,7 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
             reason = f"no regression on {row.data_sets} data sets: it takes {_FEWEST}"
         elif row.p_value <= limit:
             word = verdicts.FAIL
-            better = f"a linear regression on the data predicts better: R² {row.r2_regression:.2f} against {row.r2:.2f}"
+            better = f"a linear regression on the data predicts better: R² {row.r2_regression:.3f} against {row.r2:.3f}"
             reason = f"{better} (p = {row.p_value:.1g}, limit {limit:.2g})"
         reason += verdicts.left_out_note(int(row.left_out))
         # Not min(), which takes 1 before NaN.
