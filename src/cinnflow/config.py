@@ -228,6 +228,7 @@ class Diagnostics(Section):
     tarp: WithoutSettings = WithoutSettings()
     directions: WithoutSettings = WithoutSettings()
     scores: WithoutSettings = WithoutSettings()
+    local_calibration: WithoutSettings = WithoutSettings()
     latent: WithoutSettings = WithoutSettings()
     sufficiency: WithoutSettings = WithoutSettings()
     losses: Losses = Losses()

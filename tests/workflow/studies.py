@@ -40,6 +40,7 @@ OF_DRAWS = [
     "scores",
     "latent",
     "sufficiency",
+    "local_calibration",
 ]
 OF_OBSERVATION = ["infer", "pairs", "misspecification", "sensitivity", "predict", "predictive"]
 

@@ -27,6 +27,8 @@ STORES = "results/simulations"
 # record that has been taken back since: so jobs with such an output delete it first.
 BACKUPS = ".snakemake/backups"
 OF_DRAWS = ["sbc", "recovery", "contraction", "coverage", "log_gamma", "tarp", "directions", "scores", "latent"]
+# With the modules that an edit of reruns them for.
+OF_DRAWS_AND_DATA = {"sufficiency": ["sufficiency", "regression"], "local_calibration": ["local_calibration"]}
 CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]
 SOURCE = CONFIG_FILES[0] if CONFIG_FILES else "config.yaml"
 OPTIONS = f" --configfile {SOURCE}" if CONFIG_FILES else ""

@@ -31,32 +31,39 @@ for diagnostic in OF_DRAWS:
             " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 
-# Reads the simulations too, and so waits for a batch that was taken back, as the draws do.
-USE_OF_DATA = f"{PLAN.folder}/diagnostics/sufficiency.csv"
+# They read the simulations too, and so wait for a batch that was taken back, as the draws do.
+def diagnostic_table(diagnostic):
+    return f"{PLAN.folder}/diagnostics/{diagnostic}.csv"
 
 
-rule sufficiency:
-    input:
-        draws=rules.draws.output,
-        manifest=PLAN.manifest_path("test"),
-        records=settled(lambda wildcards: taken_back(["test"], USE_OF_DATA)),
-        modules=[MODULES / "sufficiency.py", MODULES / "regression.py"],
-    output:
-        table=USE_OF_DATA,
-        figure=report(
-            f"{PLAN.folder}/diagnostics/sufficiency.png",
-            caption="../report/sufficiency.rst",
-            category="Diagnostics",
-        ),
-    log:
-        f"{PLAN.folder}/logs/sufficiency.log",
-    resources:
-        mem_mb=2000,
-    group:
-        "diagnostics"
-    shell:
-        "{STEP}.diagnose sufficiency --draws $(dirname {input.draws:q}) --stores {STORES} --data {input.manifest:q}"
-        " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
+for diagnostic, modules in OF_DRAWS_AND_DATA.items():
+
+    rule:
+        name:
+            diagnostic
+        input:
+            draws=rules.draws.output,
+            manifest=PLAN.manifest_path("test"),
+            records=settled(lambda wildcards, table=diagnostic_table(diagnostic): taken_back(["test"], table)),
+            modules=[MODULES / f"{module}.py" for module in modules],
+        output:
+            table=diagnostic_table(diagnostic),
+            figure=report(
+                f"{PLAN.folder}/diagnostics/{diagnostic}.png",
+                caption=f"../report/{diagnostic}.rst",
+                category="Diagnostics",
+            ),
+        params:
+            diagnostic=diagnostic,
+        log:
+            f"{PLAN.folder}/logs/{diagnostic}.log",
+        resources:
+            mem_mb=2000,
+        group:
+            "diagnostics"
+        shell:
+            "{STEP}.diagnose {params.diagnostic} --draws $(dirname {input.draws:q}) --stores {STORES}"
+            " --data {input.manifest:q} --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 
 rule losses:

@@ -1,4 +1,4 @@
-DIAGNOSTICS = [*OF_DRAWS, "sufficiency", "losses", "failures"]
+DIAGNOSTICS = [*OF_DRAWS, *OF_DRAWS_AND_DATA, "losses", "failures"]
 PER_OBSERVATION = ["summary.csv", "posterior.nc", "pairs.png", "misspecification.csv", "misspecification.png"]
 if not PLAN.source:
     PER_OBSERVATION += ["predictive.csv", "predictive.png", "prior_predictive.png"]

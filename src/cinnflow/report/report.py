@@ -28,7 +28,7 @@ from cinnflow.report.prose import inline, split_readme
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Failed simulations": ("failures",),
     "Training": ("losses",),
-    "Calibration": ("sbc", "coverage", "log_gamma", "tarp", "directions", "latent"),
+    "Calibration": ("sbc", "coverage", "log_gamma", "tarp", "directions", "local_calibration", "latent"),
     "Recovery": ("recovery", "contraction", "scores", "sufficiency"),
 }
 """Where each diagnostic stands in the report; those without a table in the study are left out."""

@@ -15,6 +15,7 @@ from cinnflow.diagnostics import style
 from cinnflow.diagnostics.table_file import read_table
 from cinnflow.inference.draws import read_draws
 from cinnflow.simulation.outcome import Status
+from cinnflow.simulation.padding import MASK
 from cinnflow.steps.shared.running import run_step
 from cinnflow.steps.shared.tables import write_table
 from cinnflow.steps.shared.training_record import read_training_record
@@ -66,6 +67,10 @@ def _offered(args: argparse.Namespace) -> dict[str, Any]:
     if args.data:
         simulations = read_simulations(args.stores, [read_manifest(args.data)])
         offered["data"] = {**simulations.data, **simulations.context}
+        offered["contexts"] = dict(simulations.context)
+        if MASK in simulations.conditions:
+            there = simulations.conditions[MASK].reshape(len(simulations), -1)
+            offered["contexts"]["number of elements"] = there.sum(axis=1)
     return offered
 
 
