@@ -193,4 +193,5 @@ def _worst_place(rows: pd.DataFrame) -> tuple[float, str]:
     row = rows.loc[deviation.abs().idxmax()]
     words = ("too low", "too high") if biased else ("too wide", "too narrow")
     what = words[0] if deviation[row.name] > 0 else words[1]
-    return float(abs(deviation[row.name])), f"ranks change with {row['by']}: the posterior is {what} near {row['at']:.3g}"
+    fault = f"ranks change with {row['by']}: the posterior is {what} near {row['at']:.3g}"
+    return float(abs(deviation[row.name])), fault
