@@ -263,3 +263,61 @@ def test_an_observation_of_a_wrong_length_or_without_its_context(tmp_path, array
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(ObservationError, match=says):
         of_any_length(tmp_path / "x.npz")
+
+
+def filled_up(suffix, path, **ends):
+    """Two data sets of 2 and 3 elements, of 4 at most, with zeros behind their ends."""
+    x = np.array([[[1.0, 2.0], [3.0, 4.0], [0.0, 0.0], [0.0, 0.0]], [[5.0, 6.0], [7.0, 8.0], [0.0, 9.0], [0.0, 0.0]]])
+    arrays = {"x": x, **{name: np.asarray(values) for name, values in ends.items()}}
+    if suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, array in arrays.items():
+                file["data/" + name if suffix == "data" else name] = array
+    return arrays
+
+
+@pytest.mark.parametrize("ends", [{"mask": [[1, 1, 0, 0], [1, 1, 1, 0]]}, {"length": [2, 3]}])
+@pytest.mark.parametrize("suffix", [".npz", ".h5", "data"])
+def test_data_that_are_filled_up_end_where_the_file_says(tmp_path, suffix, ends):
+    path = tmp_path / ("x.npz" if suffix == ".npz" else "x.h5")
+    x = filled_up(suffix, path, **ends)["x"]
+    observed = read_observation(path, {"x": (9, 2), "n_obs": ()}, padded=["x"], lengths=["n_obs"])
+    np.testing.assert_array_equal(observed["x"], x[:, :3])
+    np.testing.assert_array_equal(observed["mask"], [[1, 1, 0], [1, 1, 1]])
+    np.testing.assert_array_equal(observed["n_obs"], [2, 3])
+
+
+def test_one_data_set_that_is_filled_up_is_cut(tmp_path):
+    np.savez(tmp_path / "x.npz", x=[1.0, 2.0, 0.0, 0.0], mask=[True, True, False, False])
+    (tmp_path / "x.csv").write_text("x,mask\n1,1\n2,1\n0,0\n0,0\n")
+    for name in ("x.npz", "x.csv"):
+        observed = read_observation(tmp_path / name, {"x": (9,)}, padded=["x"])
+        np.testing.assert_array_equal(observed["x"], [[1.0, 2.0]])
+        assert set(observed) == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("ends", "says"),
+    [
+        ({"mask": [[1, 0, 1, 0], [1, 1, 1, 0]]}, "vary in length have no gaps"),
+        ({"mask": [[1, 1, 0], [1, 1, 1]]}, r"mask has shape \(2, 3\), where the data take \(2, 4\)"),
+        ({"mask": [[0, 0, 0, 0], [1, 1, 1, 0]]}, "mask says that a data set is 0 long, of 1 to 4"),
+        ({"mask": [[2, 2, 0, 0], [1, 1, 1, 0]]}, "mask takes true"),
+        ({"length": [2, 5]}, "length says that a data set is 5 long, of 1 to 4"),
+        ({"length": [2, 2.5]}, "length says that a data set is 2.5 long"),
+        ({"length": [2]}, r"length has shape \(1,\), where the data take \(2,\)"),
+        ({"length": [2, 2], "mask": [[1, 1, 0, 0], [1, 1, 1, 0]]}, "mask and length differ in where the data end"),
+    ],
+)
+def test_an_end_that_cannot_be_is_refused(tmp_path, ends, says):
+    filled_up(".npz", tmp_path / "x.npz", **ends)
+    with pytest.raises(ObservationError, match=says):
+        read_observation(tmp_path / "x.npz", {"x": (9, 2)}, padded=["x"])
+
+
+def test_columns_that_are_called_like_ends_are_channels(tmp_path):
+    (tmp_path / "x.csv").write_text("length,mask\n1,5\n2,6\n")
+    observed = read_observation(tmp_path / "x.csv", {"x": (9, 2)}, padded=["x"])
+    np.testing.assert_array_equal(observed["x"], [[[1, 5], [2, 6]]])

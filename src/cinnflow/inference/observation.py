@@ -11,7 +11,7 @@ import numpy as np
 
 from cinnflow.errors import PlainError
 from cinnflow.simulation.numbers import numbers
-from cinnflow.simulation.padding import MASK
+from cinnflow.simulation.padding import LENGTH, MASK, mask_of
 from cinnflow.simulation.tables import READERS, has_counted_columns, read_hdf5
 
 MOST_TRUNCATED_AROUND = 16
@@ -61,7 +61,8 @@ def read_observation(
         shapes: shape of each array and context of one simulation, by name.
         read: the model file's own reader; without it, the file's suffix decides.
         padded: names of those whose first axis may be shorter than the shape says. Where many data sets of different
-            lengths are stacked, NaN stands behind the end of the shorter ones.
+            lengths are stacked, NaN stands behind the end of the shorter ones, or the file says where they end: by a
+            `mask` (data sets, elements) or a `length` (data sets,).
         lengths: names of contexts that are the length of the padded arrays: they need not be given.
 
     Returns:
@@ -82,6 +83,7 @@ def read_observation(
     except Exception as error:
         raise ObservationError(f"{path} could not be read: {type(error).__name__}: {error}") from error
     needed = {name: shape for name, shape in shapes.items() if name not in lengths}
+    ends = _ends(output, nested, shapes, padded)
     if read is None and path.suffix == ".csv" and len(needed) == 1:
         name, shape = next(iter(needed.items()))
         if has_counted_columns(path):
@@ -101,7 +103,10 @@ def read_observation(
     counts = {name: len(array) for name, array in data.items()}
     if len(set(counts.values())) > 1:
         raise ObservationError(f"{path}: the arrays hold different numbers of data sets: {counts}")
-    there = _there(path, data, padded)
+    if ends:
+        there = _told(path, ends, *next(data[name] for name in data if name in padded).shape[:2])
+    else:
+        there = _there(path, data, padded)
     for name, array in data.items():
         if name in padded:
             array[~there] = 0
@@ -110,6 +115,8 @@ def read_observation(
     if there is None:
         return data
     found = there.sum(axis=1)
+    data |= {name: data[name][:, : found.max()] for name in data if name in padded}
+    there = there[:, : found.max()]
     for name in lengths:
         if not np.array_equal(data.setdefault(name, found.astype(np.float64)), found):
             raise ObservationError(f"{path}: {name} is {data[name].tolist()}, and the data are {found.tolist()} long")
@@ -168,6 +175,43 @@ def _stacked(path: Path, name: str, values: Any, shape: tuple[int, ...], padded:
     if not len(array):
         raise ObservationError(f"{path}: {name} has shape {given}, which holds no data set")
     return array
+
+
+def _ends(
+    output: Any, nested: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], padded: Collection[str]
+) -> dict[str, Any]:
+    """The arrays of a file that say where its data end, by name, where these may end early."""
+    found = {**output, **nested} if isinstance(output, Mapping) else {}
+    if not set(padded) & found.keys():  # these names are then columns of a table
+        return {}
+    return {name: found[name] for name in (MASK, LENGTH) if name in found and name not in shapes}
+
+
+def _told(path: Path, ends: Mapping[str, Any], data_sets: int, size: int) -> np.ndarray:
+    """Which elements are there (data sets, size), as a mask or lengths say."""
+    found = {name: _lengths(path, name, np.asarray(values), data_sets, size) for name, values in ends.items()}
+    first, *others = found.values()
+    if any(not np.array_equal(first, other) for other in others):
+        raise ObservationError(f"{path}: {' and '.join(found)} differ in where the data end")
+    return mask_of(first, size)
+
+
+def _lengths(path: Path, name: str, values: np.ndarray, data_sets: int, size: int) -> np.ndarray:
+    """Length of each data set (data sets,), from their mask or from lengths."""
+    shape = (data_sets, size) if name == MASK else (data_sets,)
+    if values.size != math.prod(shape):
+        raise ObservationError(f"{path}: {name} has shape {values.shape}, where the data take {shape}")
+    values = values.reshape(shape)
+    lengths = values.astype(bool).sum(axis=1) if name == MASK else values
+    wrong = lengths[~np.isin(lengths, np.arange(1, size + 1))]
+    if wrong.size:
+        raise ObservationError(f"{path}: {name} says that a data set is {wrong[0]} long, of 1 to {size}")
+    if name == MASK and not np.array_equal(values, mask_of(lengths, size)):
+        raise ObservationError(
+            f"{path}: {MASK} takes true up to the end of each data set and false behind it: data that vary in length "
+            "have no gaps"
+        )
+    return lengths
 
 
 def _there(path: Path, data: Mapping[str, np.ndarray], padded: Collection[str]) -> np.ndarray | None:

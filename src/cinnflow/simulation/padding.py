@@ -9,6 +9,9 @@ import numpy as np
 MASK = "mask"
 """Name of the boolean array (simulations, elements) that says which elements are there."""
 
+LENGTH = "length"
+"""Name of the whole numbers (simulations,) that say how many elements are there, in stores and files."""
+
 MaxLength = int | Mapping[str, int] | None
 
 
