@@ -137,6 +137,8 @@ def test_blocks_in_any_order(path):
         ({"theta": THETA, "x": X.astype(complex)}, "x is an array of type complex128; takes numbers"),
         ({"theta": THETA, "x": np.zeros(20, [("a", float)])}, "x is an array of type .*; takes numbers"),
         ({"theta": THETA, "x": X, "data/y": X}, "both x and data/y"),
+        ({"theta": THETA, "x": X, "mask": X > 0}, "mask stands beside the data, .*: takes data/mask"),
+        ({"theta": THETA, "data/x": X, "length": THETA[:, 0]}, "length stands beside the data, .*: takes data/mask"),
         ({"theta": THETA, "data": X}, "data is an array; takes x"),
         ({"theta": THETA, "data/__y": X}, "output name '__y'"),
         ({"theta": THETA, "x": X, "names": np.array(["a"])}, r"names takes 2 names.*got \['a'\]"),

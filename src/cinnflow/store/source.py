@@ -22,6 +22,7 @@ import numpy as np
 
 from cinnflow.errors import PlainError
 from cinnflow.simulation.names import checked_name
+from cinnflow.simulation.padding import LENGTH, MASK
 from cinnflow.simulation.prior import Prior, PriorError, checked_support
 from cinnflow.store.archive import FORMATS, Archive, Rows
 
@@ -150,6 +151,11 @@ def _checked(path: Path, archive: Archive, prior: Prior | None) -> Source:
     if any(shape[0] != theta[0] for shape in data.values()):
         shapes = ", ".join(f"{name} {shape}" for name, shape in {"theta": theta, **data}.items())
         raise SourceError(f"the arrays have different lengths, which is the number of simulations: {shapes}")
+    for name in sorted({MASK, LENGTH} & archive.arrays.keys()):
+        raise SourceError(
+            f"{name} stands beside the data, where networks do not see it: takes data/{MASK} (simulations, elements), "
+            "true where the data are, beside data/<name> for each array"
+        )
     names, lower, upper = _parameters(archive, theta[1] if len(theta) == 2 else 1, prior)
     used = {"theta", "names", "lower", "upper", *keys.values()}
     unused = sorted({*archive.arrays, *archive.groups} - used)
