@@ -133,6 +133,8 @@ def _entries(contexts: Mapping[str, np.ndarray], data_sets: int) -> Iterator[tup
 
 def _of_parameter(marginal: Marginal, ranks: np.ndarray, quantities: Mapping[str, np.ndarray]) -> pd.DataFrame:
     above, inside = ranks > 0.5, np.abs(ranks - 0.5) < 0.25
+    # Normal scores, of which the square says most of width.
+    scores = stats.norm.ppf(ranks)
     tables = []
     for name, values in quantities.items():
         rows = [
@@ -146,7 +148,7 @@ def _of_parameter(marginal: Marginal, ranks: np.ndarray, quantities: Mapping[str
             }
             for members in _fifths(values)
         ]
-        p_values = {"p_bias": _trend(values, ranks), "p_width": _trend(values, np.abs(ranks - 0.5))}
+        p_values = {"p_bias": _trend(values, scores), "p_width": _trend(values, scores**2)}
         tables.append(pd.DataFrame(rows).assign(**p_values))
     table = pd.concat(tables, ignore_index=True)
     smallest = table[["p_bias", "p_width"]].min().min()
