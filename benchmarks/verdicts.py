@@ -21,6 +21,7 @@ from cinnflow.diagnostics import (
     coverage,
     directions,
     latent,
+    local_calibration,
     log_gamma,
     misspecification,
     predictive,
@@ -34,13 +35,14 @@ from cinnflow.diagnostics.verdicts import FAIL, FALSE_ALARMS, UNINFORMATIVE
 
 OF_DRAWS = {
     "sbc": sbc, "recovery": recovery, "contraction": contraction, "coverage": coverage, "log_gamma": log_gamma,
-    "tarp": tarp, "directions": directions, "scores": scores,
+    "tarp": tarp, "directions": directions, "local_calibration": local_calibration, "scores": scores,
 }  # fmt: skip
 POSTERIORS = {
     "right": {},
     "20 % too narrow": {"width": 0.8},
     "20 % too wide": {"width": 1.2},
     "0.2 sd too high": {"shift": 0.2},
+    "20 % too narrow or wide": {"uneven": 0.2},
     "the prior": {"informed": False},
 }
 NOISE, PARAMETERS = 0.5, 3
@@ -76,7 +78,14 @@ def main() -> None:
 
 
 def rates(
-    repetitions: int, data_sets: int, draws: int, *, width: float = 1.0, shift: float = 0.0, informed: bool = True
+    repetitions: int,
+    data_sets: int,
+    draws: int,
+    *,
+    width: float = 1.0,
+    shift: float = 0.0,
+    uneven: float = 0.0,
+    informed: bool = True,
 ) -> dict[str, float]:
     """Share of the repetitions in which each verdict fails.
 
@@ -86,6 +95,7 @@ def rates(
         draws: posterior draws for each data set.
         width: factor on the posterior's sd.
         shift: of its mean, in sd.
+        uneven: by how much it is too narrow where its mean is below 0, and too wide where it is above.
         informed: whether the posterior has seen the data; else it is the prior.
     """
     failed: Counter[str] = Counter()
@@ -97,8 +107,8 @@ def rates(
         mean, sd = data / (1 + NOISE**2), NOISE / np.sqrt(1 + NOISE**2)
         if not informed:
             mean, sd = np.zeros_like(mean), 1.0
-        mean, sd = mean + shift * sd, width * sd
-        values = mean[:, None] + sd * rng.normal(size=(data_sets, draws, PARAMETERS))
+        mean, sd = mean + shift * sd, width * sd * (1 + uneven * np.sign(mean))
+        values = mean[:, None] + sd[:, None] * rng.normal(size=(data_sets, draws, PARAMETERS))
         judged = {name: check.verdict(check.compute(values, truths, names)) for name, check in OF_DRAWS.items()}
         judged["latent"] = latent.verdict(latent.compute((truths - mean) / sd))
         observed, noise = truths[0] + NOISE * rng.normal(size=PARAMETERS), NOISE * rng.normal(size=(draws, PARAMETERS))
