@@ -196,10 +196,16 @@ def test_check_remarks_on_a_seed_without_effect(study):
         ("2", "set_transformer", "set_transformer takes the 2 numbers of x"),
         ("2", "time_series", None),
         ("2", "none", None),
-        ("(3, 2)", "deep_set", None),
+        ("(3, 2)", "time_series", None),
+        (
+            "(3, 2)",
+            "deep_set",
+            "takes the 3 rows of x for exchangeable. Where it matters which is which, set network.summary.type to "
+            "another: time_series keeps their order, and a class of the model file may read an image",
+        ),
     ],
 )
-def test_check_remarks_on_a_vector_that_is_taken_for_a_set(study, shape, summary, says):
+def test_check_remarks_on_data_that_are_taken_for_a_set(study, shape, summary, says):
     (study / "model.py").write_text(MODEL.replace("(3, 2)", shape))
     (study / "config.yaml").write_text(f"{CONFIG}network: {{summary: {{type: {summary}}}}}\n")
     ended = cinnflow(study, "check")

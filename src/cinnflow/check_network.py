@@ -47,7 +47,7 @@ def check_network(
     if not taken:  # max_length names no array that there is, which each simulation's failure tells
         return []
     _remark_on_channels(kind, shapes, taken, console)
-    _remark_on_order(kind, shapes[taken[0]] if len(taken) == 1 else (), taken[0], bool(padded), console)
+    _remark_on_order(kind, {name: shapes[name] for name in taken}, bool(padded), console)
     return _unfit(plan, shapes, padded, lengths, theta) if plan.own_network else []
 
 
@@ -62,15 +62,20 @@ def _remark_on_channels(kind: str, shapes: Shapes, taken: Sequence[str], console
     console.print(f"{kind} reads {', '.join(taken)}{together}{past}", markup=False, highlight=False)
 
 
-def _remark_on_order(kind: str, shape: tuple[int, ...], name: str, varies: bool, console: Console) -> None:
-    """Says where a network for sets takes a vector, whose entries may each mean something of their own."""
-    if kind not in ("deep_set", "set_transformer") or shape[1:] not in ((), (1,)) or shape[:1] in ((), (1,)):
+def _remark_on_order(kind: str, taken: Shapes, varies: bool, console: Console) -> None:
+    """Says where a network for sets takes data whose entries, or rows, may each mean something of their own."""
+    elements = next(iter(taken.values()))[0]
+    if kind not in ("deep_set", "set_transformer") or elements == 1:
         return
-    count = "" if varies else f"{shape[0]} "
-    other = "" if varies else ", and none takes each for a statistic of its own"
+    numbers = all(shape[1:] in ((), (1,)) for shape in taken.values())
+    count = "" if varies else f"{elements} "
+    if not numbers:
+        other = ", and a class of the model file may read an image"
+    else:
+        other = "" if varies else ", and none takes each for a statistic of its own"
     console.print(
-        f"{kind} takes the {count}numbers of {name} for exchangeable. Where it matters which is which, set "
-        f"network.summary.type to another: time_series keeps their order{other}",
+        f"{kind} takes the {count}{'numbers' if numbers else 'rows'} of {', '.join(taken)} for exchangeable. Where it "
+        f"matters which is which, set network.summary.type to another: time_series keeps their order{other}",
         markup=False,
         highlight=False,
     )

@@ -243,3 +243,17 @@ def test_mean_log_density_is_kept_with_its_error(right) -> None:
     table = scores.compute(right.draws, right.truths, right.names, log_prob=log_prob).set_index("score")
     assert table.loc["log density", "value"] == pytest.approx(log_prob.mean())
     assert table.loc["log density", "standard_error"] == pytest.approx(stats.sem(log_prob))
+
+
+def test_few_posteriors_that_are_much_wider_than_the_prior_do_not_set_the_scale() -> None:
+    rng = np.random.default_rng(0)
+    truths = rng.normal(size=(300, 1))
+    draws = truths[:, None] + 0.3 * rng.normal(size=(300, 100, 1))
+    draws[:9] *= 1000
+    (axis,) = contraction.plot(contraction.compute(draws, truths, ["half_life"])).axes
+    assert axis.get_xlim()[0] == -1
+    assert "9 more on the left" in {text.get_text() for text in axis.texts}
+    draws *= 1000
+    (axis,) = contraction.plot(contraction.compute(draws, truths, ["half_life"])).axes
+    low, high = axis.get_xlim()
+    assert all(low < line.get_xdata()[0] < high for line in axis.lines[1:])

@@ -222,3 +222,13 @@ def test_without_simulations_from_the_prior_there_is_a_sentence_and_no_verdict(t
     table = predictive.compute(simulated, {"x": np.zeros(3)}, simulated)
     assert predictive.verdict_prior(table).empty
     style.save(predictive.plot_prior(table), tmp_path / "prior_predictive.png")
+
+
+def test_the_columns_of_an_image_have_a_label_and_a_number_has_no_axis() -> None:
+    rng = np.random.default_rng(0)
+    simulated = {"image": rng.normal(size=(99, 12, 12)), "count": rng.normal(size=99)}
+    observed = {name: values[0] for name, values in simulated.items()}
+    table = predictive.compute(simulated, observed, simulated, labels={"image_1": "column, pixels"})
+    *maps, number = predictive.plot(table).axes[:4]
+    assert {axis.get_xlabel() for axis in maps} == {"column, pixels"}
+    assert number.get_xlabel() == "" and not len(number.get_xticks())

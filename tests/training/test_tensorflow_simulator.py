@@ -173,3 +173,18 @@ def test_tensors_are_arranged_as_arrays_are():
     assert set(found) == set(expected) == {"summary_conditions", "summary_mask", "direct_conditions"}
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array)
+
+
+def test_what_xla_cannot_compile_is_simulated_ahead():
+    def counts(theta, seed):
+        shape = (theta.shape[0], OBSERVATIONS, 2)
+        rate = tf.broadcast_to(tf.exp(theta)[:, None], shape)
+        return tf.random.stateless_poisson(shape, seed, rate, tf.float64)
+
+    generative = model(counts)
+    assert not SimulationInside.takes(generative)
+    found = generative(1000, np.random.default_rng(0))
+    np.testing.assert_allclose(found["sim_data"].mean(), np.exp(found["prior_draws"]).mean(), rtol=0.05)
+    trained = train(generative, 3)[1].table()
+    ahead = train(lambda size, rng: generative(size, rng), 3)[1].table()
+    np.testing.assert_array_equal(trained["loss"], ahead["loss"])

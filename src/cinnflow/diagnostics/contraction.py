@@ -31,6 +31,8 @@ ADVICE = (
     "A parameter of no contraction needs other data, or a narrower prior, and not another network."
 )
 
+_LOWEST_SHOWN = -1.0
+"""Contraction of the widest posteriors that are shown, unless the median is further out."""
 _SHOWN = 2000
 
 
@@ -93,11 +95,14 @@ def plot(table: pd.DataFrame) -> Figure:
         axis.axhline(0, color=style.GREY, lw=0.8)
         axis.scatter(shown["contraction"], shown["z_score"], s=6, color=style.BLUE, alpha=0.4, lw=0)
         axis.axvline(rows["median_contraction"].iloc[0], color=style.RED, lw=1.2)
-        lowest = min(-0.05, shown["contraction"].quantile(0.01))
+        lowest = max(_LOWEST_SHOWN, shown["contraction"].quantile(0.01))
+        lowest = min(-0.05, lowest, rows["median_contraction"].iloc[0] - 0.05)
         highest = 1.1 * np.nanmax([4.0, shown["z_score"].abs().quantile(0.995)])
         axis.set(xlim=(lowest, 1.02), ylim=(-highest, highest))
         style.title(axis, name)
         style.note(axis, f"median contraction {rows['median_contraction'].iloc[0]:.2f}", style.RED, top=False)
+        if beyond := int((shown["contraction"] < lowest).sum()):
+            style.note(axis, f"{beyond} more on the left")
     style.label_outer(panels[0], "contraction", "z-score")
     return figure
 

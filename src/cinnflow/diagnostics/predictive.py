@@ -76,14 +76,16 @@ def compute(
         observed: the observation by name, each shaped like one simulation.
         repeated: data by name, each (simulations, ...), whose parameters are one posterior draw, the same for all.
         prior: prior predictive data by name, each (simulations, ...).
-        labels: what an array, or its first axis, `<array>_0`, is called on a figure; by default, that name.
+        labels: what an array, or its first and second axis, `<array>_0` and `<array>_1`, are called on a figure; by
+            default, the former two by that name.
 
     Returns:
-        One row a point: array, index (along the first axis), column (along the others), observed, x_label, y_label,
-        q05 ... q95 of `simulated`, and all_draws and one_draw (share of data sets as extreme as the observation over
-        all points, among it and `simulated` or `repeated`), p_value (the larger one), compared (how many of the scarcer
-        are usable), left_out (how many of both are not). With prior predictive data, q05 ... q95, p_value, compared and
-        left_out of these too, with `prior_` in front. Quantiles and p-values are NaN where no simulation is usable.
+        One row a point: array, index (along the first axis), column (along the others), observed, x_label,
+        column_label, y_label, q05 ... q95 of `simulated`, and all_draws and one_draw (share of data sets as extreme as
+        the observation over all points, among it and `simulated` or `repeated`), p_value (the larger one), compared
+        (how many of the scarcer are usable), left_out (how many of both are not). With prior predictive data, q05 ...
+        q95, p_value, compared and left_out of these too, with `prior_` in front. Quantiles and p-values are NaN where
+        no simulation is usable.
 
     Raises:
         ValueError: when a name is missing, shapes differ or no point of the observation is finite.
@@ -96,7 +98,11 @@ def compute(
         size, first = np.size(values), np.shape(values)[0] if np.ndim(values) else 1
         index, column = np.divmod(np.arange(size), size // first)
         axis = f"{name}_0"
-        texts = {"x_label": labels.get(axis, axis), "y_label": labels.get(name, name)}
+        texts = {
+            "x_label": labels.get(axis, axis),
+            "column_label": labels.get(f"{name}_1", "column"),
+            "y_label": labels.get(name, name),
+        }
         places.append(pd.DataFrame({"array": name, "index": index, "column": column, **texts}))
     table = pd.concat(places, ignore_index=True)
     table["observed"] = _flat(observed)

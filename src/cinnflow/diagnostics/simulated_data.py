@@ -24,7 +24,7 @@ def plot(table: pd.DataFrame, colour: str) -> Figure:
 
     Args:
         table: one row a point: array, index (along the first axis), column (along the others), observed, x_label,
-            y_label, and q05 ... q95 of the simulations.
+            column_label, y_label, and q05 ... q95 of the simulations.
         colour: of the fans.
 
     Returns:
@@ -71,9 +71,9 @@ def _items(rows: pd.DataFrame, colour: str) -> list[tuple[str, Any]]:
 
 def _draw_fan(axis: Axes, rows: pd.DataFrame, fan: str) -> None:
     """Quantiles of the simulations at each point of a series, and the observation over them."""
-    axis.set_xlabel(rows["x_label"].iloc[0], fontsize=style.LABEL_SIZE)
-    axis.set_ylabel(rows["y_label"].iloc[0], fontsize=style.LABEL_SIZE)
     x = rows["index"].to_numpy()
+    axis.set_xlabel(rows["x_label"].iloc[0] if len(x) > 1 else "", fontsize=style.LABEL_SIZE)
+    axis.set_ylabel(rows["y_label"].iloc[0], fontsize=style.LABEL_SIZE)
     if len(x) > _BARS:
         axis.fill_between(x, rows["q05"], rows["q95"], color=fan, alpha=0.18, lw=0, label="90 %")
         axis.fill_between(x, rows["q25"], rows["q75"], color=fan, alpha=0.32, lw=0, label="50 %")
@@ -99,7 +99,7 @@ def _draw_fan(axis: Axes, rows: pd.DataFrame, fan: str) -> None:
             )
     style.few_ticks(axis)
     if len(x) <= _BARS:
-        axis.set_xticks(x)
+        axis.set_xticks(x if len(x) > 1 else [])
 
 
 def _draw_map(axis: Axes, rows: pd.DataFrame, values: pd.Series, vmin: float, vmax: float) -> None:
@@ -128,6 +128,6 @@ def _image(rows: pd.DataFrame, values: pd.Series) -> np.ndarray:
 
 
 def _name_axes(axis: Axes, rows: pd.DataFrame) -> None:
-    axis.set_xlabel("column", fontsize=style.LABEL_SIZE)
+    axis.set_xlabel(rows["column_label"].iloc[0], fontsize=style.LABEL_SIZE)
     axis.set_ylabel(rows["x_label"].iloc[0], fontsize=style.LABEL_SIZE)
     style.few_ticks(axis)

@@ -67,7 +67,7 @@ class Model:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What figures call parameters, derived quantities, arrays and their axes (`<array>_0`), with their units."""
+        """What figures call parameters, derived quantities, arrays and their axes (`<array>_0`, ...), with units."""
         return dict(getattr(self.module, "labels", {}))
 
     @property

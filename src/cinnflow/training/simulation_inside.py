@@ -22,7 +22,7 @@ class SimulationInside:
     posterior are equal: what is compiled for one of them serves the other.
 
     Args:
-        model: with a `TensorFlowSimulator`, and without contexts.
+        model: with a `TensorFlowSimulator` that XLA can compile, and without contexts.
         posterior: whose networks see the simulations; adapted already.
     """
 
@@ -36,6 +36,7 @@ class SimulationInside:
             isinstance(model, GenerativeModel)
             and isinstance(model.simulator, TensorFlowSimulator)
             and model.prior.context_generator.empty
+            and model.simulator.compiles(model.prior(1, np.random.default_rng(0)))
         )
 
     def draw(self, batch_size: int, rng: np.random.Generator) -> Arrays:
