@@ -95,6 +95,7 @@ def test_the_configurations_of_the_project_are_right(path):
         ({"training": {"iterations_per_epoch": 9}}, "iterations_per_epoch with the regime online or replay alone"),
         ({"observations": ["a"]}, "observations: got ['a']; takes keys with values"),
         ({"observations": {"a/b": "x.csv"}}, "observations: got"),
+        ({"study": True}, "study: got True, which is no text in YAML: put quotes around it"),
         ({"observations": {1978: "x.csv"}}, "observations: got the name 1978, which is no text in YAML: put quotes ar"),
         ({"study": "simulations"}, "study: got 'simulations'; takes a name other than"),
         ({"study": "../up"}, "study: got '../up'; takes a name of letters"),

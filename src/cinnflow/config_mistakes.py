@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, Tag
@@ -44,6 +45,8 @@ def in_words(mistake: dict[str, Any], root: type[BaseModel]) -> str:
     if mistake["type"] in ("model_type", "dict_type"):
         keys = [name for _, section in variants if section is not None for name in section.model_fields]
         return f"{where}: got {mistake['input']!r}; takes keys with values" + (f": {', '.join(keys)}" if keys else "")
+    if mistake["type"] == "string_type" and isinstance(mistake["input"], bool | int | float | date):
+        return f"{where}: got {mistake['input']!r}, which is no text in YAML: put quotes around it"
     says = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{where}: got {mistake['input']!r}; takes {says}"
 

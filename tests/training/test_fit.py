@@ -10,6 +10,7 @@ from cinnflow import config
 from cinnflow.config_network import Network
 from cinnflow.inference.amortized_posterior import AmortizedPosterior
 from cinnflow.store.reader import Simulations
+from cinnflow.training import stored_data
 from cinnflow.training.errors import TrainingError
 from cinnflow.training.fit import fit
 
@@ -42,6 +43,14 @@ def test_two_runs_give_identical_weights_near_the_truth_and_another_seed_others(
     fresh = simulate(4000, np.random.default_rng(5))
     exact = exact_log_prob(fresh["prior_draws"], fresh["sim_data"])
     assert np.mean(exact - first.log_prob(fresh["prior_draws"], fresh["sim_data"])) < 0.12
+
+
+def test_what_is_held_out_is_not_in_step_with_parameters_of_the_same_seed():
+    uniform = np.random.default_rng(3).random((500, 2))
+    held_out = stored_data._held_out(stored({"prior_draws": uniform, "sim_data": uniform}), 0.1, 3)
+    first = uniform.reshape(-1)[:500]
+    assert np.corrcoef(first, held_out)[0, 1] > -0.2
+    assert first[held_out].max() > 0.5
 
 
 def test_a_warm_start_goes_on_from_the_weights(of_another_seed, tmp_path):

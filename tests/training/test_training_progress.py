@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 
 from rich.console import Console
 
@@ -11,9 +12,9 @@ from cinnflow.training.history import Epoch
 from cinnflow.training.progress import TrainingProgress
 
 
-def watch(terminal):
+def watch(terminal, width=160):
     output = io.StringIO()
-    with TrainingProgress(3, 100, Console(file=output, force_terminal=terminal, width=160)) as progress:
+    with TrainingProgress(3, 100, Console(file=output, force_terminal=terminal, width=width)) as progress:
         for number in (1, 2, 3):
             progress.updates(100 * number - 50, 1.5)
             progress.epoch(Epoch(number, 1.25, 1.5, 1e-3, 0.1))
@@ -25,6 +26,13 @@ def test_a_terminal_shows_epoch_losses_learning_rate_and_updates():
     shown = watch(terminal=True)
     for part in ("epoch 3/3", "loss 1.000", "validation 1.500", "learning rate 1.0e-03", "300/300"):
         assert part in shown
+
+
+def test_a_terminal_of_80_columns_shows_the_time_and_no_bar():
+    shown = watch(terminal=True, width=80)
+    for part in ("epoch 3/3, loss 1.000, validation 1.500, learning rate 1.0e-03 took 00:00", "left"):
+        assert part in re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert "300/300" not in shown
 
 
 def test_elsewhere_there_are_lines_in_the_log_alone(caplog):

@@ -42,6 +42,8 @@ _MOST_EACH = 200
 """Data sets that are compared one by one at most."""
 _NAMED = 5
 """Data sets that a verdict names at most."""
+_FAR = 1.5
+"""How much further than the furthest simulation, from their median, is beyond chance for any number of data sets."""
 _CHANCES = 2000
 """Sets of ranks by chance that those of several data sets are compared with."""
 
@@ -153,10 +155,10 @@ def plot(table: pd.DataFrame) -> Figure:
 def verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Fails an observation that is further from the simulations than 95 % of resamples; the value is its MMD.
 
-    Several data sets fail where their p-values are smaller than chance makes them. A single one that is further than
-    any simulation makes the verdict doubtful: where there are many, chance may do that too.
+    Several data sets fail where their p-values are smaller than chance makes them. Where they do not, a few that are
+    further than any simulation make the verdict doubtful, if chance does not put so many there, or not so far.
     """
-    _, observed = _split(table)
+    resampled, observed = _split(table)
     distances, p_values = (np.array(column) for column in zip(*observed, strict=True))
     simulations, left_out = (int(table[column].iloc[0]) for column in ("simulations", "left_out"))
     limit = verdicts.threshold(1)
@@ -165,8 +167,10 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     if len(p_values) == 1:
         what = "the model simulates nothing alike" if word == verdicts.FAIL else "the model simulates data alike"
     else:
-        outside = table["data_set"].to_numpy()[: len(p_values)][p_values <= 1 / simulations]
-        if len(outside) and word == verdicts.PASS:
+        beyond = p_values <= 1 / simulations
+        outside = table["data_set"].to_numpy()[: len(p_values)][beyond]
+        far = np.max(distances[beyond], initial=0.0) > _farthest_by_chance(resampled)
+        if word == verdicts.PASS and (far or _chance_beyond(len(outside), len(p_values), simulations) <= limit):
             word = verdicts.DOUBTFUL
         what = (
             f"of {len(p_values)} data sets, {np.sum(p_values <= limit)} lie beyond their 95 % limit, and "
@@ -175,6 +179,18 @@ def verdict(table: pd.DataFrame) -> pd.DataFrame:
     reason = f"{what} (p = {p_value:.2g}, limit {limit:.2g})" + verdicts.left_out_note(left_out)
     row = (verdicts.ALL_PARAMETERS, float(np.sqrt(max(distances.max(), 0.0))), p_value, word, reason)
     return pd.DataFrame([row], columns=verdicts.COLUMNS)
+
+
+def _farthest_by_chance(resampled: np.ndarray) -> float:
+    """Distance that hardly any of many data sets of a right model exceeds."""
+    median = np.median(resampled)
+    return float(median + _FAR * (resampled.max() - median))
+
+
+def _chance_beyond(beyond: int, data_sets: int, simulations: int) -> float:
+    """Probability that so many of the data sets at least are further than all simulations, where all are alike."""
+    places = np.arange(beyond)
+    return float(np.prod((data_sets - places) / (data_sets + simulations - places)))
 
 
 def _numbers(data_sets: np.ndarray) -> str:

@@ -42,7 +42,7 @@ class ObservationChecks:
             found.append(f"The model simulates nothing like {unlike}: the posterior there is an extrapolation.")
         if partly := self._named("misspecification", DOUBTFUL):
             found.append(
-                f"A data set of {partly} is further off than any simulation: its posterior may be an extrapolation."
+                f"A data set of {partly} is further off than chance makes one: its posterior may be an extrapolation."
             )
         if unexpected := self._named("prior_predictive", DOUBTFUL):
             found.append(f"The prior does not expect {unexpected}.")

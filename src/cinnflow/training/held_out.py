@@ -8,14 +8,12 @@ and the share falls as they become more (`training/defaults.py`): none that was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from cinnflow.training.batches import Arrays
 
 
-def held_out_of(places: np.ndarray, share: float, seed: int | Sequence[int]) -> np.ndarray:
+def held_out_of(places: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Whether each simulation is held out (n,): a share of them, one at least.
 
     Args:
@@ -52,6 +50,6 @@ def held_apart(arrays: Arrays, how_many: int | float, seed: int) -> tuple[Arrays
     return rest, apart
 
 
-def _drawn(count: int, seed: int | Sequence[int]) -> np.ndarray:
+def _drawn(count: int, seed: int) -> np.ndarray:
     """The number of each of the first simulations (count,)."""
     return np.random.default_rng(seed).random(count)

@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 LINE_EVERY = 10.0
 """Seconds between two lines of the log."""
 
+_WIDE = 110
+"""Columns of a terminal that has room for a bar, beside what it goes by."""
+
 
 class TrainingProgress:
     """Follows one training: epoch, losses, learning rate, time left.
@@ -33,14 +36,14 @@ class TrainingProgress:
         self._last_line = -math.inf
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("updates, left"),
+            *((BarColumn(), MofNCompleteColumn(), TextColumn("updates")) if console.width >= _WIDE else ()),
+            TextColumn("{task.fields[time]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("training", total=epochs * updates_per_epoch)
+        self._total = epochs * updates_per_epoch
+        self._task = self._bar.add_task("training", total=self._total, time="left")
 
     def __enter__(self) -> TrainingProgress:
         self._bar.start()
@@ -53,7 +56,8 @@ class TrainingProgress:
         """Notes how many updates are done, and the loss of the latest."""
         number = min(self._epochs, (done - 1) // self._updates_per_epoch + 1)
         description = f"epoch {number}/{self._epochs}, loss {loss:.3f}{self._last_epoch}"
-        self._bar.update(self._task, completed=done, description=description)
+        time = "left" if done < self._total else "took"
+        self._bar.update(self._task, completed=done, description=description, time=time)
 
     def epoch(self, epoch: Epoch) -> None:
         """Notes an epoch that is over."""

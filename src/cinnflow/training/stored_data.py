@@ -17,6 +17,7 @@ from cinnflow.training.errors import TrainingError
 from cinnflow.training.held_out import held_out_of
 from cinnflow.training.history import History
 from cinnflow.training.memory import room_for_data
+from cinnflow.training.purposes import purpose_seed
 from cinnflow.training.streamed_batches import StreamedBatches, samples
 from cinnflow.training.trainer import Trainer
 
@@ -103,7 +104,7 @@ def _held_out(source: Simulations | StoredSimulations, share: float, seed: int) 
     if count < FEWEST:
         raise TrainingError(f"training takes at least {FEWEST} simulations, got {count}")
     places = source.numbers if isinstance(source, StoredSimulations) else np.arange(count)
-    held_out = held_out_of(places, share, [seed, 0])
+    held_out = held_out_of(places, share, purpose_seed(seed, 0, "validation"))
     if held_out.all():
         raise TrainingError(
             f"validation_share {share:g} holds back all {count} simulations: give more simulations, or a smaller share"
