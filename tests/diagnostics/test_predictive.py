@@ -232,3 +232,40 @@ def test_the_columns_of_an_image_have_a_label_and_a_number_has_no_axis() -> None
     *maps, number = predictive.plot(table).axes[:4]
     assert {axis.get_xlabel() for axis in maps} == {"column, pixels"}
     assert number.get_xlabel() == "" and not len(number.get_xticks())
+
+
+def with_missing(count: int, rng: np.random.Generator, mean: float = 5.0) -> dict[str, np.ndarray]:
+    """Series of 20 elements, of which a third are missing: zeros stand there, and a mask says which."""
+    mask = rng.random((count, 20)) > 0.3
+    mask[:, 7] = False
+    return {"x": np.where(mask[..., None], mean + rng.normal(size=(count, 20, 2)), 0.0), "mask": mask.astype(float)}
+
+
+def test_missing_elements_are_neither_shown_nor_compared() -> None:
+    rng = np.random.default_rng(1)
+    observed = {name: values[0] for name, values in with_missing(1, rng).items()}
+    table = predictive.compute(with_missing(200, rng), observed, with_missing(200, rng), with_missing(200, rng, 3.0))
+    assert set(table["array"]) == {"x"}
+    missing = np.repeat(observed["mask"] == 0, 2)
+    np.testing.assert_array_equal(table["observed"].isna(), missing)
+    known = table[table["index"] != 7]
+    assert known["q05"].min() > 2
+    assert table.loc[table["index"] == 7, "q50"].isna().all()
+    assert predictive.verdict(table)["verdict"].item() == verdicts.PASS
+    assert predictive.verdict(table)["value"].item() > 0.7
+    figure = predictive.plot(table)
+    assert all(np.nanmin(line.get_ydata()) > 1 for axis in figure.axes for line in axis.lines if len(line.get_ydata()))
+
+
+def test_right_data_with_missing_elements_fail_as_often_as_it_says_and_wrong_ones_more() -> None:
+    share = {}
+    for mean in (5.0, 6.5):
+        failed = 0
+        for seed in range(100):
+            rng = np.random.default_rng(seed)
+            observed = {name: values[0] for name, values in with_missing(1, rng, mean).items()}
+            row = predictive.compute(with_missing(40, rng), observed, with_missing(40, rng)).iloc[0]
+            failed += int(row["one_draw"] <= verdicts.FALSE_ALARMS)
+        share[mean] = failed / 100
+    assert share[5.0] <= 0.11
+    assert share[6.5] > 0.4

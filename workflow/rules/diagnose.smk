@@ -31,11 +31,11 @@ for diagnostic in OF_DRAWS:
             " --table {output.table:q} --figure {output.figure:q} 2> {log:q}"
 
 
-# They read the simulations too, and so wait for a batch that was taken back, as the draws do.
 def diagnostic_table(diagnostic):
     return f"{PLAN.folder}/diagnostics/{diagnostic}.csv"
 
 
+# These read the simulations too, and so wait for a batch that was taken back, as the draws do.
 for diagnostic, modules in OF_DRAWS_AND_DATA.items():
 
     rule:

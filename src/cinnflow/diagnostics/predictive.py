@@ -66,10 +66,12 @@ def compute(
     repeated: Mapping[str, np.ndarray],
     prior: Mapping[str, np.ndarray] | None = None,
     labels: Mapping[str, str] | None = None,
+    mask: str = "mask",
 ) -> pd.DataFrame:
     """Quantiles of the simulations at each point of the observation, and how extreme the observation is.
 
-    A simulation that is not finite has failed and is left out.
+    A simulation that is not finite has failed and is left out. Elements that a mask among the data says are missing do
+    not deviate, in the observation and in simulations alike, and are not shown.
 
     Args:
         simulated: data by name, each (simulations, ...), whose parameters are draws from all over the posterior.
@@ -78,6 +80,7 @@ def compute(
         prior: prior predictive data by name, each (simulations, ...).
         labels: what an array, or its first and second axis, `<array>_0` and `<array>_1`, are called on a figure; by
             default, the former two by that name.
+        mask: name of the data (elements,) that say which elements are there, if they are among them.
 
     Returns:
         One row a point: array, index (along the first axis), column (along the others), observed, x_label,
@@ -93,6 +96,7 @@ def compute(
     if not observed:
         raise ValueError("the observation has no array")
     labels = labels or {}
+    observed = _without_missing(observed, mask)
     places = []
     for name, values in observed.items():
         size, first = np.size(values), np.shape(values)[0] if np.ndim(values) else 1
@@ -108,8 +112,8 @@ def compute(
     table["observed"] = _flat(observed)
     if not np.isfinite(table["observed"]).any():
         raise ValueError("no point of the observation is finite")
-    all_draws, one_draw = (_comparison(kind, observed) for kind in (simulated, repeated))
-    table = pd.concat([table, _fan(simulated, observed)], axis=1).assign(
+    all_draws, one_draw = (_comparison(kind, observed, mask) for kind in (simulated, repeated))
+    table = pd.concat([table, _fan(simulated, observed, mask)], axis=1).assign(
         all_draws=all_draws["p_value"],
         one_draw=one_draw["p_value"],
         p_value=np.maximum(all_draws["p_value"], one_draw["p_value"]),
@@ -118,7 +122,7 @@ def compute(
     )
     if prior is None:
         return table
-    expected = _fan(prior, observed).assign(**_comparison(prior, observed))
+    expected = _fan(prior, observed, mask).assign(**_comparison(prior, observed, mask))
     return pd.concat([table, expected.add_prefix(_PRIOR)], axis=1)
 
 
@@ -167,7 +171,9 @@ def _flat(observed: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([np.ravel(values).astype(float) for values in observed.values()])
 
 
-def _usable(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> tuple[np.ndarray, int]:
+def _usable(
+    simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray], mask: str
+) -> tuple[np.ndarray, int]:
     """The same points of each simulation that is finite (simulations, points), and how many are not."""
     for name, values in observed.items():
         got = np.shape(simulated[name])[1:] if name in simulated else None
@@ -178,28 +184,50 @@ def _usable(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarr
         axis=1,
     ).astype(float)
     finite = np.isfinite(flat).all(axis=1)
+    if mask in simulated:
+        there = [_there(simulated[mask], simulated[name]).reshape(len(flat), -1) for name in observed]
+        flat[~np.concatenate(there, axis=1)] = np.nan
     return flat[finite], int(np.sum(~finite))
 
 
-def _fan(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def _without_missing(observed: Mapping[str, np.ndarray], mask: str) -> dict[str, np.ndarray]:
+    """The observation with NaN for elements that its mask says are missing, and without the mask."""
+    arrays = {name: np.asarray(values, float) for name, values in observed.items() if name != mask}
+    if mask not in observed:
+        return arrays
+    present = np.asarray(observed[mask])[None]
+    return {name: np.where(_there(present, values[None])[0], values, np.nan) for name, values in arrays.items()}
+
+
+def _there(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Which numbers of an array (n, elements, ...) a mask (n, elements) leaves; all of one that has other elements."""
+    if values.shape[: mask.ndim] != mask.shape:
+        return np.ones(values.shape, bool)
+    return np.broadcast_to(mask.astype(bool).reshape(*mask.shape, *[1] * (values.ndim - mask.ndim)), values.shape)
+
+
+def _fan(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray], mask: str) -> pd.DataFrame:
     """Quantiles of the simulations, one row a point."""
-    usable, _ = _usable(simulated, observed)
+    usable, _ = _usable(simulated, observed, mask)
     levels = list(_QUANTILES.values())
-    quantiles = np.quantile(usable, levels, axis=0) if len(usable) else np.full((len(levels), usable.shape[1]), np.nan)
+    quantiles = np.full((len(levels), usable.shape[1]), np.nan)
+    known = np.isfinite(usable).any(axis=0)
+    quantiles[:, known] = np.nanquantile(usable[:, known], levels, axis=0)
     return pd.DataFrame(dict(zip(_QUANTILES, quantiles, strict=True)))
 
 
-def _comparison(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _comparison(simulated: Mapping[str, np.ndarray], observed: Mapping[str, np.ndarray], mask: str) -> dict[str, float]:
     """How extreme the observation is among simulations that are exchangeable with it where all is right."""
-    usable, left_out = _usable(simulated, observed)
+    usable, left_out = _usable(simulated, observed, mask)
     target = _flat(observed)
-    seen = np.isfinite(target)
+    # Where simulations lack elements of their own, what the observation lacks is no less part of its pattern.
+    seen = np.isfinite(target) | np.isnan(usable).any(axis=0)
     p_value = _envelope_p_value(usable[:, seen], target[seen]) if len(usable) else np.nan
     return {"p_value": p_value, "compared": len(usable), "left_out": left_out}
 
 
 def _verdict(table: pd.DataFrame, otherwise: str, compared_with: str, found: str) -> pd.DataFrame:
-    seen = table.dropna(subset="observed")
+    seen = table.dropna(subset=["observed", "q05"])
     inside = float(seen["observed"].between(seen["q05"], seen["q95"]).mean())
     p_value, compared, left_out = table[["p_value", "compared", "left_out"]].iloc[0]
     if compared < FEWEST:
@@ -218,15 +246,17 @@ def _envelope_p_value(simulated: np.ndarray, observed: np.ndarray) -> float:
 
     The most extreme has the largest deviation anywhere; of those with equal ones, as counts often have, the one whose
     second largest is larger, and so on. A deviation from a point's median is measured by the distance to its 5 % or
-    95 % quantile, on the same side.
+    95 % quantile, on the same side. What is missing does not deviate.
     """
     everything = np.vstack([observed, simulated])
-    low, median, high = np.quantile(everything, [0.05, 0.5, 0.95], axis=0)
-    spread = everything.std(axis=0)
+    everything = everything[:, np.isfinite(everything).any(axis=0)]
+    low, median, high = np.nanquantile(everything, [0.05, 0.5, 0.95], axis=0)
+    spread = np.nanstd(everything, axis=0)
     below, above = (np.where(side > 0, side, spread) for side in (median - low, high - median))
     deviation = everything - median
     scale = np.where(deviation < 0, below, above)
-    extremity = np.divide(np.abs(deviation), scale, out=np.zeros_like(deviation), where=scale > 0)
+    there = np.isfinite(deviation) & (scale > 0)
+    extremity = np.divide(np.abs(deviation), scale, out=np.zeros_like(deviation), where=there)
     extremity.sort(axis=1)
     apart = (extremity - extremity[0])[:, ::-1]
     first = np.argmax(apart != 0, axis=1)

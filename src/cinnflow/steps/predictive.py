@@ -13,6 +13,7 @@ from cinnflow.inference.export import read_first, write_inference_data
 from cinnflow.inference.lengths import cut_alike, ended_alike
 from cinnflow.inference.predictive_draws import is_repeated, one_for_each_draw
 from cinnflow.simulation.model_file import load_model
+from cinnflow.simulation.padding import MASK
 from cinnflow.steps.shared.running import run_step, say
 from cinnflow.steps.shared.tables import write_table
 from cinnflow.store.layout import Store
@@ -50,7 +51,7 @@ def _check(args: argparse.Namespace) -> None:
     # Simulations from the prior that are as long as the observation, where lengths vary: there may be none.
     enough = min(len(values) for values in prior.values()) >= 2
     labels = load_model(args.model, args.options).labels
-    table = predictive.compute(spread, seen, same, prior if enough else None, labels)
+    table = predictive.compute(spread, seen, same, prior if enough else None, labels, MASK)
     write_table(args.table, table)
     style.save(predictive.plot(table), args.figure)
     style.save(predictive.plot_prior(table), args.prior_figure)
