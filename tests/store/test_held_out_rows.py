@@ -54,3 +54,9 @@ def test_rows_by_chance_are_not(tmp_path):
         check_held_out(source(tmp_path, THETA[order], x=X[order]), 60)
     failed = np.where(np.arange(300)[:, None] % 3, THETA, np.nan)
     check_held_out(source(tmp_path, failed, x=X), 60)
+
+
+@pytest.mark.parametrize(("rows", "held_out"), [(3, 1), (20, 2), (20_000, 1)])
+def test_a_few_held_out_rows_that_are_the_largest_may_be_so_by_chance(tmp_path, rows, held_out):
+    theta = np.sort(RNG.normal(size=(rows, 2)), axis=0)
+    check_held_out(source(tmp_path, theta, x=RNG.normal(size=(rows, 2))), held_out)

@@ -86,6 +86,7 @@ def plot(table: pd.DataFrame) -> Figure:
     """Shares above the median and in the central half, by the quantity that matters most to each parameter."""
     groups = list(table.groupby("parameter", sort=False))
     figure, panels = style.grid(len(groups), width=2.7)
+    style.label_outer(panels[0], "", "share of true values")
     for (name, rows), axis in zip(groups, panels[0], strict=True):
         shown = _worst(rows)
         place = np.arange(len(shown))
@@ -94,12 +95,10 @@ def plot(table: pd.DataFrame) -> Figure:
         axis.plot(place, shown["above"], "o-", color=style.BLUE, ms=4, lw=1.2, label="above the median")
         axis.plot(place, shown["inside"], "s-", color=style.ORANGE, ms=4, lw=1.2, label="in the central half")
         axis.set_xticks(place, [f"{value:.3g}".replace("-", "−") for value in shown["at"]])
+        axis.set_xlabel(style.wrapped(shown["by"].iloc[0], 30), fontsize=style.LABEL_SIZE)
         farthest = max(0.25, 1.1 * (shown[["above", "inside", "lower", "upper"]] - 0.5).abs().max().max())
         axis.set(xlim=(-0.25, len(shown) - 0.75), ylim=(0.5 - farthest, 0.5 + farthest))
         style.title(axis, name)
-    style.label_outer(panels[0], "", "share of true values")
-    for axis, (_, rows) in zip(panels[0], groups, strict=True):
-        axis.set_xlabel(style.wrapped(_worst(rows)["by"].iloc[0], 30), fontsize=style.LABEL_SIZE)
     style.legend(figure, panels[0])
     return figure
 

@@ -26,8 +26,7 @@ CAPTION = (
 ADVICE = (
     "The network loses what the data say: `deep_set` and `set_transformer` take the numbers of an array for "
     "exchangeable. Where it matters which is which, `time_series` for a series, `none` for a vector of statistics, a "
-    "class of the model file for an image; "
-    "otherwise more epochs, or a larger summary network."
+    "class of the model file for an image; otherwise more epochs, or a larger summary network."
 )
 
 _MARGIN = 0.1

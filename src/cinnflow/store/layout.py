@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from cinnflow.errors import PlainError
+from cinnflow.simulation import padding
 
 CHECKSUM_BYTES = 4
 UNKNOWN_STATUS = 255
@@ -56,7 +57,7 @@ class ArraySpec:
     @property
     def of_output(self) -> bool:
         """Whether it holds what simulations gave, and not what they were given."""
-        return self.name == "length" or self.name.startswith("data/")
+        return self.name == padding.LENGTH or self.name.startswith("data/")
 
     @property
     def chunk_suffix(self) -> str:
@@ -66,7 +67,7 @@ class ArraySpec:
 
 STATUS = ArraySpec("status", "uint8", fill=UNKNOWN_STATUS)
 SEED = ArraySpec("seed", "int64", fill=-1)
-LENGTH = ArraySpec("length", "int32")
+LENGTH = ArraySpec(padding.LENGTH, "int32")
 """Length of the first axis of the data that vary; 0 for a simulation that failed."""
 RECORDS = (
     ArraySpec("seconds", "float64", fill=np.nan),
